@@ -9,6 +9,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::harness::eventually;
 use crate::harness::mqtt::{Client, Login};
 use crate::harness::process::{HOIST, run};
 use crate::harness::server::Server;
@@ -260,4 +261,52 @@ fn no_token_is_in_the_trail() {
     for secret in secrets {
         assert!(secret.len() > 20 && !written.contains(&secret), "{secret}");
     }
+}
+
+#[test]
+fn what_is_done_without_a_command_is_in_the_trail_too() {
+    let mut server = Server::start();
+    let items = trail(&server, &[]);
+    let of = |items: &[Value], verb: &str| -> Vec<Value> {
+        let found = items.iter().filter(|item| item["verb"] == json!(verb));
+        found.cloned().collect()
+    };
+    let first = of(&items, "keys-rotate");
+    let target = first[0]["target"].as_str().unwrap();
+    assert!(first.len() == 1 && target.starts_with("root document 1: root "));
+
+    let file = server.scratch().join("backup.tar");
+    let data = server.data();
+    let of_data = ["--data-dir", data.to_str().unwrap()];
+    server.hoist_ok(&[&["backup", "--out", file.to_str().unwrap()], &of_data[..]].concat());
+    let backups = of(&trail(&server, &[]), "backup");
+    assert_eq!(backups.len(), 1, "{backups:?}");
+    let told = ["user", "from", "target"].map(|field| backups[0][field].clone());
+    assert_eq!(told, [json!("admin"), json!("127.0.0.1"), json!("rows")]);
+
+    // While the server runs, and while none does.
+    let rotate = || {
+        let rotated = run(
+            HOIST,
+            &[&["keys", "rotate", "orchestrator"], &of_data[..]].concat(),
+        );
+        assert!(rotated.status.success(), "{}", said(&rotated));
+    };
+    rotate();
+    let rotated = |server: &Server, number: u32| {
+        let begin = format!("root document {number}: ");
+        eventually("the trail to tell of the keys", || {
+            let items = of(&trail(server, &[]), "keys-rotate");
+            let is_it = |item: &Value| item["target"].as_str().unwrap().starts_with(&begin);
+            items.iter().any(is_it).then_some(())
+        });
+    };
+    rotated(&server, 2);
+    server.stop();
+    rotate();
+    server.restart();
+    rotated(&server, 3);
+    assert_eq!(of(&trail(&server, &[]), "keys-rotate").len(), 3);
+    let verified = server.hoist(&["audit", "verify"]);
+    assert!(verified.status.success(), "{}", said(&verified));
 }

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use hoist_protocol::enroll::{ClaimSecret, USER_PREFIX};
 use serde_json::{Value, json};
 
 use crate::harness::device::Device;
@@ -136,6 +137,39 @@ fn the_session_of_a_revoked_device_ends_within_a_second() {
     session.wait_closed();
     let took = answered.elapsed();
     assert!(took < AT_ONCE, "it stays for {took:?}");
+}
+
+#[test]
+fn the_session_of_whoever_came_by_a_claim_ends_within_a_second_of_its_revocation() {
+    let mut server = server(&[]);
+    let operator = server.client();
+    let made = operator.command_ok("enroll-create", &json!({"uses": 5}));
+    let claim = made["claim"].as_str().unwrap().to_owned();
+    let secret = data_encoding::HEXLOWER.decode(made["secret"].as_str().unwrap().as_bytes());
+    let secret = ClaimSecret(secret.unwrap().try_into().unwrap());
+    let login = Login {
+        user: format!("{USER_PREFIX}{claim}"),
+        token: secret.password(),
+    };
+    // Also one that was made by a server that ran before.
+    drop(operator);
+    server.kill_and_restart();
+    let session = Client::connect(server.mqtt(), "dev-01", &login);
+    let operator = server.client();
+    operator.command_ok("enroll-revoke", &json!({"claim": claim}));
+    let answered = Instant::now();
+    session.wait_closed();
+    let took = answered.elapsed();
+    assert!(took < AT_ONCE, "it stays for {took:?}");
+    let is_refused = |server: &Server| {
+        let client = Client::open(server.mqtt(), "dev-01", &login);
+        client.wait_closed();
+        assert!(!client.came_in());
+    };
+    is_refused(&server);
+    drop(operator);
+    server.kill_and_restart();
+    is_refused(&server);
 }
 
 /// Enrolls a device, whose configuration lies among the server's own files.

@@ -90,6 +90,9 @@ pub enum Refusal {
     /// The CA of the certificate is not accepted any more.
     #[error("the CA of this certificate is not accepted any more; give the device another one")]
     Authority,
+    /// The claim was revoked, or is forgotten; or it is of another server.
+    #[error("this claim was revoked, or is forgotten; make another enrollment text")]
+    Claim,
     /// The user may do something else by now, so that its session has to begin again.
     #[error("what this user may do has changed")]
     Changed,
@@ -235,7 +238,7 @@ pub struct User {
     pub token_sha256: [u8; 32],
 }
 
-/// Where users and revocations are looked up at each login.
+/// Where users, claims and revocations are looked up at each login.
 pub trait People: Send + Sync + 'static {
     /// The user of a name.
     fn user(&self, name: &UserId) -> Option<User>;
@@ -244,7 +247,9 @@ pub trait People: Send + Sync + 'static {
     /// # Errors
     /// [`Refusal::Revoked`], [`Refusal::Replaced`] or [`Refusal::Authority`].
     fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal>;
-    /// Another number with every change of either.
+    /// True if there is such a claim: one that was revoked or is forgotten lets nobody in.
+    fn knows_claim(&self, claim: &ClaimId) -> bool;
+    /// Another number with every change of any of them.
     fn version(&self) -> u64;
     /// The time by which certificates are judged, in Unix seconds: that of the system.
     fn unix_s(&self) -> u64 {
@@ -301,7 +306,7 @@ impl TokenCredentials {
         })
     }
 
-    /// Whoever comes by a claim. What that is worth by now is decided when its request is.
+    /// Whoever comes by a claim that is there. What that is worth by now is decided when its request is.
     fn enrolling(&self, login: &Login<'_>, claim: ClaimId) -> Result<Pass, Refusal> {
         let secret = self.key.claim_secret(&self.namespace, &claim);
         // Hashes of 256 secret bits may be compared in any time.
@@ -309,6 +314,9 @@ impl TokenCredentials {
             return Err(Refusal::Token);
         }
         let device = login.client_id.parse().map_err(|_| Refusal::ClientId)?;
+        if !self.people.knows_claim(&claim) {
+            return Err(Refusal::Claim);
+        }
         Ok(Pass {
             principal: Principal::Enrolling { device, claim },
             proof: Proof::Claim,
@@ -364,9 +372,11 @@ impl Credentials for TokenCredentials {
                     None => Err(Refusal::Token),
                 }
             }
-            (Principal::Service, Proof::Service) | (Principal::Enrolling { .. }, Proof::Claim) => {
-                Ok(())
+            (Principal::Enrolling { claim, .. }, Proof::Claim) => {
+                let known = self.people.knows_claim(claim);
+                known.then_some(()).ok_or(Refusal::Claim)
             }
+            (Principal::Service, Proof::Service) => Ok(()),
             // Nobody came in like that.
             _ => Err(Refusal::Unknown),
         }

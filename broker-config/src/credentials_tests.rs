@@ -19,6 +19,10 @@ impl People for Devices {
         }
     }
 
+    fn knows_claim(&self, claim: &ClaimId) -> bool {
+        claim.as_str() == "c-1"
+    }
+
     fn version(&self) -> u64 {
         0
     }
@@ -160,6 +164,10 @@ fn a_claim_lets_in_whoever_has_its_secret_to_ask_for_a_certificate_and_for_nothi
         };
         all.authenticate(&login)
     };
+    let revoked = all
+        .key
+        .claim_secret(&all.namespace, &"c-9".parse().unwrap());
+    let revoked = revoked.password();
     let pass = come("enroll:c-1", "d1", &password).unwrap();
     let device = "d1".parse().unwrap();
     assert_eq!(pass.principal, Principal::Enrolling { device, claim });
@@ -170,6 +178,7 @@ fn a_claim_lets_in_whoever_has_its_secret_to_ask_for_a_certificate_and_for_nothi
         ("enroll:c-1", "no id", password.as_str(), Refusal::ClientId),
         ("enroll:", "d1", password.as_str(), Refusal::Unknown),
         ("c-1", "c-1", password.as_str(), Refusal::Token),
+        ("enroll:c-9", "d1", revoked.as_str(), Refusal::Claim),
     ] {
         assert_eq!(
             come(user, client_id, token),

@@ -118,6 +118,15 @@ pub trait Directory: Send + Sync {
     /// ([`crate::revocation`]).
     fn revoke(&self, device: &DeviceId, until: Revocation);
 
+    /// There is this claim from now on.
+    fn claim_made(&self, claim: &ClaimId);
+
+    /// There is this claim no longer: who is connected by it is not any more within a second.
+    fn claim_ended(&self, claim: &ClaimId);
+
+    /// There are these claims, and no others.
+    fn claims_are(&self, claims: Vec<ClaimId>);
+
     /// Adds a user, or gives the user of that very token another role or other groups; the
     /// very same one again is fine. `by` gives no more than it has itself. A dry run only
     /// says whether it can.

@@ -1,9 +1,9 @@
-//! Which tokens and certificates of devices are worth nothing, for whoever keeps the door: it has to know
-//! before the first device knocks.
+//! Which tokens and certificates of devices are worth nothing, and which claims there are, for whoever
+//! keeps the door: it has to know before the first device knocks.
 
 use hoist_orchestrator_core::model::key::Prefix;
 use hoist_orchestrator_core::model::row::{Revocation, RevokedRow};
-use hoist_protocol::id::DeviceId;
+use hoist_protocol::id::{ClaimId, DeviceId};
 
 use crate::rows::{self, ReadError};
 use crate::store::Store;
@@ -19,4 +19,14 @@ pub async fn all(store: &dyn Store) -> Result<Vec<(DeviceId, Revocation)>, ReadE
         Some((device, row.revocation()))
     });
     Ok(named.collect())
+}
+
+/// Every claim that there is. Only its name is read: a row that cannot be read lets nobody in by itself.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn claims(store: &dyn Store) -> Result<Vec<ClaimId>, ReadError> {
+    let keys = rows::keys(store, &Prefix::Claims).await?;
+    let named = |key| Prefix::Claims.rest(key)?.parse().ok();
+    Ok(keys.iter().filter_map(named).collect())
 }

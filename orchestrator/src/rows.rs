@@ -142,6 +142,23 @@ pub(crate) fn batch(writes: Vec<Write>) -> Vec<Change> {
         .collect()
 }
 
+/// Every key of a range.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn keys(store: &dyn Store, prefix: &Prefix) -> Result<Vec<Key>, ReadError> {
+    let mut keys: Vec<Key> = Vec::new();
+    loop {
+        let after = keys.last().map(|key| key.0.clone());
+        let page = store.scan(prefix.bytes().0, after, SCAN_MAX).await?;
+        let is_empty = page.items.is_empty();
+        keys.extend(page.items.into_iter().map(|(key, _)| Key(key)));
+        if !page.more || is_empty {
+            return Ok(keys);
+        }
+    }
+}
+
 /// Every key of a range, with its row.
 ///
 /// # Errors

@@ -145,6 +145,7 @@ impl Orchestrator {
         let mut service =
             Service::open(self.config, self.store, self.directory, ready.clone()).await?;
         service.check_artifacts();
+        service.note_root().await?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shutdown = pin!(shutdown);
@@ -257,6 +258,7 @@ impl Service {
         match work {
             Work::News(news) => self.news(news).await?,
             Work::Knocks(knocks) => self.knocks(knocks).await?,
+            Work::Note(note) => self.take_note(note).await?,
             Work::Ended(ended) => self.ended(ended).await?,
             Work::Tick => self.tick().await?,
         }
@@ -296,7 +298,7 @@ impl Service {
 
     async fn tick(&mut self) -> Result<(), ServiceError> {
         self.ticks = self.ticks.wrapping_add(1);
-        self.take_new_keys();
+        self.take_new_keys().await?;
         let now = self.clock.now();
         if self.clock.runs() && self.ticks.is_multiple_of(TICKS_OF_TIMERS) {
             self.engine.handle(Event::Review, now);

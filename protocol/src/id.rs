@@ -158,6 +158,31 @@ impl UserId {
     pub fn retention() -> Self {
         Self("retention".to_string())
     }
+
+    /// In the place of whoever did something and is no user: nobody else is called so.
+    #[must_use]
+    pub fn orchestrator() -> Self {
+        Self(crate::access::SERVICE_USER.to_string())
+    }
+}
+
+impl RequestId {
+    /// The id of something that no user asked for.
+    #[must_use]
+    pub fn numbered(word: &'static str, number: u64) -> Self {
+        Self(alloc::format!("{word}-{number}"))
+    }
+
+    /// The id of a request that a device has drawn.
+    #[must_use]
+    pub fn of_nonce(nonce: &[u8; 16]) -> Self {
+        Self(
+            nonce
+                .iter()
+                .map(|byte| alloc::format!("{byte:02x}"))
+                .collect(),
+        )
+    }
 }
 
 macro_rules! content_id {

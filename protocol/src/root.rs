@@ -54,6 +54,18 @@ pub enum KeyRole {
     Orchestrator,
 }
 
+impl KeyRole {
+    /// Its word for people, as `hoist keys` takes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Release => "release",
+            Self::Orchestrator => "orchestrator",
+        }
+    }
+}
+
 impl Message for RootDocument {
     const VERSION: u8 = 1;
     const BYTES_MAX: usize = 4_096;

@@ -202,11 +202,7 @@ pub fn random_seed() -> Result<[u8; SEED_BYTES], KeysError> {
 /// The word for a role in commands, files and sentences.
 #[must_use]
 pub fn word(role: KeyRole) -> &'static str {
-    match role {
-        KeyRole::Root => "root",
-        KeyRole::Release => "release",
-        KeyRole::Orchestrator => "orchestrator",
-    }
+    role.word()
 }
 
 /// The file of the private key of a role.

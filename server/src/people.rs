@@ -1,7 +1,7 @@
 //! The people and devices that there are, as the broker, HTTP and the orchestrator ask: people by
 //! `users.toml`, devices by the token key.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
@@ -33,6 +33,7 @@ pub(crate) struct Registry {
     key: TokenKey,
     users: Users,
     revoked: RwLock<Revoked>,
+    claims: RwLock<Claims>,
     /// Makes the certificates of devices, where TLS is spoken.
     authority: OnceLock<Arc<DeviceAuthority>>,
     /// The CAs of others whose certificates are accepted of devices, where TLS is spoken.
@@ -50,6 +51,14 @@ struct Revoked {
     changes: u64,
 }
 
+/// Claims by which devices may come in to enroll.
+#[derive(Default)]
+struct Claims {
+    names: HashSet<ClaimId>,
+    /// Rises with every change.
+    changes: u64,
+}
+
 impl Registry {
     pub(crate) fn new(namespace: Namespace, token_key: [u8; 32], users: Users) -> Self {
         Self {
@@ -57,6 +66,7 @@ impl Registry {
             key: TokenKey::new(token_key),
             users,
             revoked: RwLock::default(),
+            claims: RwLock::default(),
             authority: OnceLock::new(),
             accepted: OnceLock::new(),
             peers: OnceLock::new(),
@@ -105,6 +115,13 @@ impl Registry {
             *known = both;
         }
         all.changes += u64::from(changed);
+    }
+
+    /// Changes which claims there are.
+    fn change_claims(&self, change: impl FnOnce(&mut HashSet<ClaimId>)) {
+        let mut claims = self.claims.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut claims.names);
+        claims.changes += 1;
     }
 
     /// The credentials of everybody who may come in; the orchestrator by `service_token`.
@@ -156,11 +173,17 @@ impl People for Registry {
         }
     }
 
+    fn knows_claim(&self, claim: &ClaimId) -> bool {
+        let claims = self.claims.read().unwrap_or_else(PoisonError::into_inner);
+        claims.names.contains(claim)
+    }
+
     fn version(&self) -> u64 {
+        let claims = self.claims.read().unwrap_or_else(PoisonError::into_inner);
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         // Each of them only rises, so that no change of one hides one of another.
         let accepted = self.accepted.get().map_or(0, |accepted| accepted.changes());
-        self.users.changes() + revoked.changes + accepted
+        self.users.changes() + revoked.changes + claims.changes + accepted
     }
 }
 
@@ -218,6 +241,18 @@ impl Directory for Registry {
 
     fn revoke(&self, device: &DeviceId, until: Revocation) {
         self.revoke_all(vec![(device.clone(), until)]);
+    }
+
+    fn claim_made(&self, claim: &ClaimId) {
+        self.change_claims(|claims| claims.extend([claim.clone()]));
+    }
+
+    fn claim_ended(&self, claim: &ClaimId) {
+        self.change_claims(|claims| claims.retain(|known| known != claim));
+    }
+
+    fn claims_are(&self, claims: Vec<ClaimId>) {
+        self.change_claims(|names| *names = claims.into_iter().collect());
     }
 
     fn add_user(&self, user: &UserAdd, by: &UserId) -> Result<UserChange, Rejection> {

@@ -152,3 +152,20 @@ fn a_bad_name_a_bad_hash_and_the_servers_own_name_are_refused() {
     assert_eq!(code("admin", &hash), Code::UserExists);
     assert_eq!(code(SERVICE_USER, &hash), Code::UserExists);
 }
+
+#[test]
+fn a_claim_is_known_from_when_it_is_made_until_it_ends_and_each_change_is_seen() {
+    let (_dir, registry) = registry();
+    let claim: ClaimId = "c-1".parse().unwrap();
+    let mut seen = People::version(&registry);
+    let mut knows = |change: &dyn Fn(), known: bool| {
+        change();
+        assert_eq!(registry.knows_claim(&claim), known);
+        let now = People::version(&registry);
+        assert!(std::mem::replace(&mut seen, now) < now);
+    };
+    knows(&|| registry.claim_made(&claim), true);
+    knows(&|| registry.claim_ended(&claim), false);
+    knows(&|| registry.claims_are(vec![claim.clone()]), true);
+    knows(&|| registry.claims_are(Vec::new()), false);
+}

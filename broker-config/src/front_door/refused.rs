@@ -110,6 +110,7 @@ impl Refused {
                 | Refusal::Replaced
                 | Refusal::Unknown
                 | Refusal::Changed
+                | Refusal::Claim
                 | Refusal::CertificateOver
                 | Refusal::Authority,
             )

@@ -211,9 +211,9 @@ pub(crate) struct TokenRotate {
 pub(crate) struct DeviceApprove {
     /// Its id
     pub(crate) device: String,
-    /// The key's fingerprint, or its first 8 digits or more, as the agent's log and
-    /// `device show` say it; needed for one that is not registered yet, and waits
-    /// [default: the key that a registered device has on offer]
+    /// The key\'s fingerprint, or its first 8 digits or more, as the agent\'s log and `device show`
+    /// say it; it may only be left out for the first key of a device that was never removed or
+    /// revoked
     #[arg(long)]
     pub(crate) fingerprint: Option<String>,
     /// Say what would happen and change nothing

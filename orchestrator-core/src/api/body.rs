@@ -39,10 +39,12 @@ pub(crate) struct Names<'a> {
     pub(crate) more: Vec<&'a str>,
     /// What the verb alone does not say: how a device is held, what a user may do.
     pub(crate) as_what: Option<&'static str>,
+    /// The text that a person leaves with what was done.
+    pub(crate) reason: Option<&'a str>,
 }
 
 impl Names<'_> {
-    /// The names in one line, `fw@1.0.0 eu`; of many the first, and how many more.
+    /// The names in one line, `fw@1.0.0 eu`; of many the first, and how many more. Without the reason.
     pub(crate) fn text(&self) -> String {
         let deployment = self.deployment.map(|number| number.to_string());
         let one = [deployment.as_deref(), self.release, self.device, self.user];

@@ -70,7 +70,7 @@ pub(crate) fn execute(ctx: &mut Ctx, input: &CommandInput) -> Result<Option<Resp
     let command = command.clone();
     if verb.is_managed() {
         return Ok(Some(Response::ManageUser {
-            deed: deed(input),
+            deed: deed(input, None),
             body_hash: input.body_hash,
             command,
         }));
@@ -147,19 +147,29 @@ fn verb(input: &CommandInput) -> Option<Verb> {
     }
 }
 
-/// The command, as the audit trail tells of it. Nothing else of its body is kept there.
-fn deed(input: &CommandInput) -> Deed {
-    let command = input.command.as_ref().ok();
-    let named = command.map(|command| command.names().text());
+/// The command, as the audit trail tells of it: with the names that it got by its answer, if it was
+/// carried out. Nothing else of its body is kept there.
+fn deed(input: &CommandInput, answer: Option<&Answer>) -> Deed {
+    let names = input.command.as_ref().ok().map(Command::names);
+    let names = names.unwrap_or_default();
     let added = input.release.as_ref().map(|release| &release.manifest);
     let added = added.map(|manifest| release_text(&manifest.name, &manifest.version));
-    let names = named.into_iter().chain(added).filter(|it| !it.is_empty());
+    let named = match answer {
+        // The whole one, however much of it was typed.
+        Some(Answer::DeviceApproved {
+            device,
+            fingerprint,
+        }) => vec![format!("{device} {fingerprint}")],
+        Some(Answer::ClaimCreated { claim, .. }) => vec![names.text(), claim.to_string()],
+        _ => [names.text()].into_iter().chain(added).collect(),
+    };
+    let named: Vec<String> = named.into_iter().filter(|it| !it.is_empty()).collect();
     Deed {
         user: input.user.clone(),
         request: input.request.clone(),
         from: input.from.clone(),
         verb: verb(input).map_or_else(|| input.verb.clone(), |verb| verb.word().to_owned()),
-        target: names.collect::<Vec<_>>().join(" "),
+        target: Deed::target(&named.join(" "), names.reason),
     }
 }
 
@@ -172,7 +182,7 @@ fn refused(
     let changes = verb(input).is_some_and(|verb| verb.effect() == VerbEffect::Changes);
     let is_dry = input.command.as_ref().is_ok_and(Command::is_dry);
     if changes && !is_dry {
-        audit::note_refusal(ctx, &deed(input), rejection.code)?;
+        audit::note_refusal(ctx, &deed(input, None), rejection.code)?;
     }
     ctx.effects.push(rejected(input, rejection.code));
     Ok(Some(reply(input, Answer::Refused(rejection))))
@@ -229,7 +239,8 @@ fn change(
         ctx.take_back();
         return Ok(Some(reply(input, answer)));
     }
-    remember(ctx, &deed(input), (input.body_hash, &answer))?;
+    let deed = deed(input, Some(&answer));
+    remember(ctx, &deed, (input.body_hash, &answer))?;
     Ok(Some(reply(input, answer)))
 }
 

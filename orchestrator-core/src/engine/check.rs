@@ -12,9 +12,10 @@ use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
     ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow,
-    GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NumbersRow, OpenedRow, OutboxRow,
-    RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow,
-    RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
+    GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NotedRootRow, NumbersRow,
+    OpenedRow, OutboxRow, RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow,
+    RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow,
+    WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -238,6 +239,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         27 => is::<WaitingCountRow>(bytes)?,
         30 => is::<RolloutRow>(bytes)?,
         31 => is::<HistoryRow>(bytes)?,
+        32 => is::<NotedRootRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

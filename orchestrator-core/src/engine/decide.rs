@@ -11,7 +11,7 @@ use crate::model::effect::Effect;
 use crate::model::key::{
     AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey,
     GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RevokedKey,
-    RolloutKey, RowKey, WaitingCountKey, WaitingKey,
+    RolloutKey, RowKey, WaitingCountKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{GENERATIONS_MS, InstanceRow};
@@ -74,6 +74,8 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
             answer,
         } => request::remember(ctx, deed, (*body_hash, answer)),
         Input::UserRefused { deed, code } => audit::note_refusal(ctx, deed, *code),
+        Input::Noted(deed) => audit::note(ctx, deed, None),
+        Input::RootInEffect(root) => audit::note_root(ctx, root),
         Input::TimerDue(timer) => timer_due(ctx, timer),
         Input::SeenSpec(entries) => numbers::seen_in_spec(ctx, entries),
         Input::SeenRounds { device, rounds } => numbers::opened_in_spec(ctx, device, rounds),
@@ -196,7 +198,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             let request = RequestKey(deed.user.clone(), deed.request.clone());
             vec![request.key(), AuditHeadKey.key()]
         }
-        Input::UserRefused { .. } => vec![AuditHeadKey.key()],
+        Input::UserRefused { .. } | Input::Noted(_) => vec![AuditHeadKey.key()],
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();
@@ -207,18 +209,18 @@ pub fn hint(input: &Input) -> Vec<Key> {
         }
         Input::SpecOut { device, .. } => vec![OutboxKey(device.clone()).key()],
         Input::SeenSpec(entries) => {
-            let ids = entries.iter().map(|entry| entry.deployment);
-            let keys = ids.map(|id| DeploymentKey(id).key());
-            keys.collect()
+            let keys = entries.iter().map(|entry| DeploymentKey(entry.deployment));
+            keys.map(|key| key.key()).collect()
         }
         Input::SeenRounds { rounds, .. } => {
-            let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id).key());
-            keys.collect()
+            let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id));
+            keys.map(|key| key.key()).collect()
         }
         Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::Uptime
+        | Input::RootInEffect(_)
         | Input::SignedBy(_)
         | Input::ReserveGenerations(_)
         | Input::BrokerForgot
@@ -262,7 +264,8 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
             DeploymentKey(*id).key(),
         ]),
         TimerKind::Waiting(device) => {
-            keys.extend([WaitingKey(device.clone()).key(), WaitingCountKey.key()]);
+            keys.extend(waiting::keys(device));
+            keys.push(WaitingCountKey.key());
         }
         TimerKind::Claim(claim) => {
             keys.extend([ClaimKey(claim.clone()).key(), WaitingCountKey.key()]);

@@ -4,6 +4,7 @@
 use hoist_protocol::device::{DeviceInfo, Presence};
 use hoist_protocol::envelope::{KeyId, PublicKey};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId, Round};
+use hoist_protocol::root::RootDocument;
 use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
@@ -87,6 +88,10 @@ pub enum Input {
         /// Why.
         code: Code,
     },
+    /// Something was done outside of the rules that the audit trail tells of.
+    Noted(Box<Deed>),
+    /// The root document that the server goes by: the audit trail tells of each other one.
+    RootInEffect(Box<RootDocument>),
     /// A timer whose time has come, by the clock it is on.
     TimerDue(Timer),
     /// The answer to [`crate::model::effect::Effect::FindLine`].

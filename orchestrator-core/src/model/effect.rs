@@ -4,7 +4,8 @@
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{
-    ArtifactId, DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq, UserId,
+    ArtifactId, ClaimId, DeploymentId, DeviceId, Generation, GroupId, ReleaseId, RequestId, Seq,
+    UserId,
 };
 use hoist_protocol::reason::Reason;
 use hoist_protocol::topic::View;
@@ -52,6 +53,10 @@ pub enum Effect {
         /// What of it is worth nothing.
         until: Revocation,
     },
+    /// There is another claim: whoever has its secret may ask for a certificate.
+    ClaimMade(ClaimId),
+    /// A claim was revoked, or is forgotten: whoever is connected by it is not any more.
+    ClaimEnded(ClaimId),
     /// Answer a request for a certificate, which is made first if there is to be one.
     EnrollAnswered {
         /// For which device.

@@ -17,7 +17,7 @@ use crate::model::row;
 pub struct Key(pub Vec<u8>);
 
 /// The kind of each prefix byte, for people.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 33] = [
     "row",
     "instance",
     "group",
@@ -50,6 +50,7 @@ const KINDS: [&str; 32] = [
     "audit item",
     "rollout",
     "history item",
+    "noted root document",
 ];
 
 /// The subject of the key's row, for people: `group eu`, `record 7 d1`.
@@ -157,9 +158,10 @@ pub struct RemovedGroupKey(pub GroupId);
 /// A claim, by which devices enroll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimKey(pub ClaimId);
-/// A device that waits until an operator approves it.
+/// A board that waits under the id of a device until an operator approves it, by its place among
+/// those that do ([`row::WAITING_OF_DEVICE_MAX`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingKey(pub DeviceId);
+pub struct WaitingKey(pub DeviceId, pub u8);
 /// The number of devices that do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitingCountKey;
@@ -170,6 +172,9 @@ pub struct RequestKey(pub UserId, pub RequestId);
 /// The end of the audit trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditHeadKey;
+/// The root document of which the audit trail told last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotedRootKey;
 /// An item of the audit trail, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditKey(pub u64);
@@ -213,6 +218,14 @@ fn instance(id: InstanceId) -> Key {
     }
 }
 
+/// The first one had a row before there could be others. No id holds a slash.
+fn waiting(device: &DeviceId, place: u8) -> Key {
+    match place {
+        0 => text(26, &[device.as_str()]),
+        place => text(26, &[&format!("{device}/{place}")]),
+    }
+}
+
 macro_rules! keys {
     ($($key:ident => $row:ident, |$this:ident| $bytes:expr;)*) => {
         $(impl RowKey for $key {
@@ -250,12 +263,13 @@ keys! {
     RemovedGroupKey => RemovedGroupRow, |key| text(21, &[key.0.as_str()]);
     ForgottenKey => ForgottenRow, |key| number(22, key.0, &[]);
     ClaimKey => ClaimRow, |key| text(25, &[key.0.as_str()]);
-    WaitingKey => WaitingRow, |key| text(26, &[key.0.as_str()]);
+    WaitingKey => WaitingRow, |key| waiting(&key.0, key.1);
     WaitingCountKey => WaitingCountRow, |_key| Key(vec![27]);
     AuditHeadKey => AuditHeadRow, |_key| Key(vec![28]);
     RolloutKey => RolloutRow, |key| number(30, key.0, &[]);
     HistoryKey => HistoryRow, |key| number(31, key.0, &key.1.to_be_bytes());
     AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
+    NotedRootKey => NotedRootRow, |_key| Key(vec![32]);
 }
 
 /// Prefixes to scan by.
@@ -295,7 +309,7 @@ pub enum Prefix {
     RemovedGroups,
     /// Every claim.
     Claims,
-    /// Every device that waits for approval.
+    /// Every board that waits for approval, by its device and place.
     Waiting,
     /// Every item of the audit trail, by its number.
     Audit,

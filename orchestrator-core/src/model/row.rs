@@ -24,8 +24,10 @@ mod rollout;
 mod starts_empty;
 mod trouble;
 
-pub use audit::{AuditChain, AuditHash, AuditHeadRow, AuditRow, Deed};
-pub use claim::{ClaimRow, WAITING_MAX, WAITING_OF_CLAIM_MAX, WaitingCountRow, WaitingRow};
+pub use audit::{AuditChain, AuditHash, AuditHeadRow, AuditRow, Deed, NotedRootRow};
+pub use claim::{
+    ClaimRow, WAITING_MAX, WAITING_OF_CLAIM_MAX, WAITING_OF_DEVICE_MAX, WaitingCountRow, WaitingRow,
+};
 pub use deployment::{DeploymentRow, End};
 pub use device::{Access, DeviceRow, FactsRow, PresenceRecord, Revoked, STAYS_MAX, Stay};
 pub use end_reason::EndReason;

@@ -13,9 +13,9 @@ use crate::model::error::Code;
 use crate::model::instance::InstanceId;
 use crate::model::key::{
     AuditHeadKey, AuditKey, ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey,
-    ForgottenKey, GroupCountKey, GroupKey, InstanceKey, MemberKey, NumbersKey, OutboxKey,
-    RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey,
-    RowKey, SlotKey, WaitingCountKey, WaitingKey,
+    ForgottenKey, GroupCountKey, GroupKey, InstanceKey, MemberKey, NotedRootKey, NumbersKey,
+    OutboxKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey, RemovedGroupKey, RequestKey,
+    RevokedKey, RowKey, SlotKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::timer::{Timer, TimerKind};
 
@@ -283,9 +283,10 @@ fn claims_and_devices_that_wait_have_their_golden_bytes() {
     golden(&waiting, &format!("{before}{key}{after}"));
     golden(&WaitingCountRow { waiting: 300 }, "01ac02");
     let claim_key = ClaimKey("c-1".parse().unwrap()).key();
-    let keys = [claim_key, WaitingKey(device()).key(), WaitingCountKey.key()];
+    let [first, third] = [0, 2].map(|place| WaitingKey(device(), place).key());
+    let keys = [claim_key, first, third, WaitingCountKey.key()];
     let keys = keys.map(|key| hex(&key.0));
-    assert_eq!(keys, ["19632d31", "1a6431", "1b"]);
+    assert_eq!(keys, ["19632d31", "1a6431", "1a64312f32", "1b"]);
 }
 
 #[test]
@@ -329,6 +330,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (SlotKey(id, device()).key(), "14000001026431"),
         (AuditHeadKey.key(), "1c"),
         (AuditKey(258).key(), "1d0000000000000102"),
+        (NotedRootKey.key(), "20"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

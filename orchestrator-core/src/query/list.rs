@@ -191,7 +191,7 @@ pub(crate) fn enroll_list(reader: &Reader, page: &EnrollList) -> Queried<ListRes
     )
 }
 
-/// Every device that waits for approval, by name.
+/// Every board that waits for approval, by the name of its device.
 pub(crate) fn enroll_waiting(
     reader: &Reader,
     page: &EnrollWaiting,
@@ -204,7 +204,7 @@ pub(crate) fn enroll_waiting(
             &Cursor::of(EnrollWaiting::VERB, &[]),
         ),
         |_| 0,
-        |device, key, bytes| {
+        |text, key, bytes| {
             let row: WaitingRow = row(key, bytes)?;
             let claim = ClaimKey(row.claim.clone());
             reader.want([claim.key()])?;
@@ -212,8 +212,9 @@ pub(crate) fn enroll_waiting(
                 // It was sent away with its claim.
                 return Ok(None);
             }
+            let device = text.split('/').next().unwrap_or_default();
             Ok(Some(WaitingItem {
-                device,
+                device: device.to_owned(),
                 group: row.group.to_string(),
                 device_type: row.device_type,
                 claim: row.claim.to_string(),

@@ -24,7 +24,7 @@ pub struct AuditItem {
     pub request: String,
     /// Its verb.
     pub verb: String,
-    /// The names in it; of many the first, and how many more.
+    /// The names in it; of many the first, and how many more. Behind a colon the reason that was given.
     pub target: String,
     /// `ok`, or the code of its refusal.
     pub result: String,

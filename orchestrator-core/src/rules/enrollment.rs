@@ -4,22 +4,23 @@
 //! counts how often; so a repeat costs nothing. A second key of a device, a device that was removed,
 //! and the key that a device had when it was revoked wait until an operator approves them.
 
-use hoist_protocol::id::{ClaimId, DeviceId, GroupId};
+use hoist_protocol::envelope::PublicKey;
+use hoist_protocol::id::{ClaimId, DeviceId};
 
 use crate::model::effect::{Effect, Event, Sender};
 use crate::model::enroll::{EnrollAsk, EnrollOutcome};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{ClaimKey, DeviceKey, Key, RevokedKey, RowKey};
 use crate::model::now::{Mode, Now};
-use crate::model::row::{ClaimRow, DeviceRow};
+use crate::model::row::{ClaimRow, DeviceRow, WaitingRow};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
 use crate::rules::device::{self, access, identity, name, resync::ask_resync};
-use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::stop::Stop;
 use crate::rules::waiting;
+use crate::rules::{audit, group};
 
 /// The decision on a request.
 enum Decided {
@@ -34,7 +35,10 @@ pub(crate) fn hint(ask: &EnrollAsk) -> Vec<Key> {
         DeviceKey(ask.device.clone()).key(),
         RevokedKey(ask.device.clone()).key(),
     ];
-    keys.extend(ask.claim.clone().map(|claim| ClaimKey(claim).key()));
+    if let Some(claim) = ask.claim.clone() {
+        keys.push(ClaimKey(claim).key());
+        keys.extend(waiting::keys(&ask.device));
+    }
     keys
 }
 
@@ -90,13 +94,13 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
     let (id, claim) = claim(ctx, ask, known.as_ref())?;
     match known {
         Some(row) if is_out(&row) => {
-            list_other_key(ctx, ask, (&id, &row.group))?;
-            Ok(ask_again(ctx, ask, row))
+            let offered = list_other_key(ctx, ask, (&id, &row, Code::Revoked))?;
+            Ok(ask_again(ctx, ask, (row, offered)))
         }
         Some(row) if is_pinned(&row) => certify(ctx, device, &row),
         Some(row) if row.public_key.is_some() || claim.approval => {
-            list_other_key(ctx, ask, (&id, &row.group))?;
-            identity::other_key(ctx, device, row, ask.key)?;
+            let offered = list_other_key(ctx, ask, (&id, &row, Code::Reenrol))?;
+            identity::other_key(ctx, device, row, offered)?;
             Ok(Decided::Waits(other_key(ask)))
         }
         Some(row) => pin(ctx, ask, row, (id, claim)),
@@ -113,6 +117,7 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
             row.public_key = Some(ask.key);
             row.device_type.clone_from(&ask.device_type);
             let row = device::register(ctx, device, row, group)?;
+            audit::note_claimed(ctx, ask, (&row.group, None))?;
             certify(ctx, device, &row)
         }
     }
@@ -223,7 +228,11 @@ fn spend(ctx: &mut Ctx, id: ClaimId, mut claim: ClaimRow) -> Result<(), Stop> {
 
 /// A revoked device asks to come in again, with whatever key: an operator decides, because whoever
 /// has the device may have a claim too.
-fn ask_again(ctx: &mut Ctx, ask: &EnrollAsk, mut row: DeviceRow) -> Decided {
+fn ask_again(
+    ctx: &mut Ctx,
+    ask: &EnrollAsk,
+    (mut row, offered): (DeviceRow, PublicKey),
+) -> Decided {
     let device = &ask.device;
     let fingerprint = ask.key.fingerprint();
     let why = format!(
@@ -233,8 +242,8 @@ fn ask_again(ctx: &mut Ctx, ask: &EnrollAsk, mut row: DeviceRow) -> Decided {
     let waits = Rejection::new(Code::Revoked, why).hint(format!(
         "if it may come in again, an administrator types `hoist device approve {device} --fingerprint {fingerprint}`"
     ));
-    if row.offered_key != Some(ask.key) {
-        row.offered_key = Some(ask.key);
+    if row.offered_key != Some(offered) {
+        row.offered_key = Some(offered);
         ctx.txn.put(&DeviceKey(device.clone()), &row);
         ctx.effects.push(Effect::Event(Event::DeviceWaits {
             device: device.clone(),
@@ -264,6 +273,7 @@ fn pin(
         outbox::changed(ctx, &ask.device, AdmissionChange::Tightens)?;
     }
     ctx.txn.put(&DeviceKey(ask.device.clone()), &row);
+    audit::note_claimed(ctx, ask, (&row.group, None))?;
     certify(ctx, &ask.device, &row)
 }
 
@@ -279,25 +289,35 @@ fn other_key(ask: &EnrollAsk) -> Rejection {
     ))
 }
 
-/// True if a device waits by this claim already, with the key that it shows.
+/// True if a board waits by this claim already, with the key that it shows.
 fn is_waiting(txn: &Txn, ask: &EnrollAsk, id: &ClaimId) -> Result<bool, Undecided> {
     let waits = waiting::standing(txn, &ask.device)?;
-    Ok(waits.is_some_and(|row| row.key == ask.key && row.claim == *id))
+    let is_it = |row: &WaitingRow| row.key == ask.key && row.claim == *id;
+    Ok(waits.iter().any(is_it))
 }
 
-/// A device that is known by another key waits among the others, so that people find it; if there is
-/// no room, it is on offer all the same.
-fn list_other_key(ctx: &mut Ctx, ask: &EnrollAsk, of: (&ClaimId, &GroupId)) -> Result<(), Stop> {
-    if is_waiting(ctx.txn, ask, of.0)? {
-        return Ok(());
+/// A board of a device that is known by another key waits among the others, so that people find it; if
+/// there is no room, its key is on offer all the same. The key on offer is the newest: one that waits
+/// already takes nobody's place when it asks again.
+fn list_other_key(
+    ctx: &mut Ctx,
+    ask: &EnrollAsk,
+    (id, row, why): (&ClaimId, &DeviceRow, Code),
+) -> Result<PublicKey, Stop> {
+    if is_waiting(ctx.txn, ask, id)? {
+        return Ok(row.offered_key.unwrap_or(ask.key));
     }
-    match waiting::begin(ctx, ask, of) {
-        Ok(()) | Err(Stop::Rejected(_)) => Ok(()),
-        undecided => undecided,
+    match waiting::begin(ctx, ask, (id, &row.group)) {
+        Ok(()) => {
+            audit::note_claimed(ctx, ask, (&row.group, Some(why)))?;
+        }
+        Err(Stop::Rejected(_)) => {}
+        Err(undecided) => return Err(undecided),
     }
+    Ok(ask.key)
 }
 
-/// A device that is not registered waits for approval; of several keys the last one.
+/// A device that is not registered waits for approval, beside others of its name.
 fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Result<Decided, Stop> {
     let device = &ask.device;
     let fingerprint = ask.key.fingerprint();
@@ -312,6 +332,7 @@ fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Resul
         return Ok(Decided::Waits(waits));
     }
     waiting::begin(ctx, ask, (id, &claim.group))?;
+    audit::note_claimed(ctx, ask, (&claim.group, Some(Code::Pending)))?;
     ctx.effects.push(Effect::Event(Event::DeviceWaits {
         device: device.clone(),
         fingerprint,
@@ -319,11 +340,10 @@ fn wait(ctx: &mut Ctx, ask: &EnrollAsk, id: &ClaimId, claim: &ClaimRow) -> Resul
     Ok(Decided::Waits(waits))
 }
 
-/// Registers a device that waits, as an operator approves it.
-pub(crate) fn approve(ctx: &mut Ctx, device: &DeviceId) -> Result<(), Stop> {
-    let Some(waiting) = waiting::take(ctx.txn, device)? else {
-        return Err(device::unknown(device).into());
-    };
+/// Registers a device by a board of those that wait, as an operator approves it. The others wait no
+/// longer: what they show from now on is another key of a known device.
+pub(crate) fn approve(ctx: &mut Ctx, device: &DeviceId, waiting: WaitingRow) -> Result<(), Stop> {
+    waiting::take(ctx.txn, device)?;
     let group = waiting.group;
     group::read(ctx.txn, &group)?.ok_or_else(|| group::unknown(&group))?;
     let mut row = DeviceRow::new(ctx.now.unix_ms);

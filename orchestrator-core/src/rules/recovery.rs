@@ -26,7 +26,7 @@ use crate::rules::device::hold;
 use crate::rules::device::resync::ask_resync;
 use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
-use crate::rules::{group, release};
+use crate::rules::{audit, group, release};
 
 /// Devices are believed numbers so far above the highest known while everything is lost.
 pub(crate) const AHEAD_MAX: u32 = 100_000;
@@ -45,6 +45,7 @@ pub(crate) fn begins(ctx: &mut Ctx) -> Result<(), Undecided> {
             issue,
         };
         ctx.txn.put(&RecoveryKey, &row);
+        audit::note_recovery(ctx, "begins")?;
     }
     Ok(())
 }
@@ -52,6 +53,9 @@ pub(crate) fn begins(ctx: &mut Ctx) -> Result<(), Undecided> {
 /// It is over. The number of the tokens that may have been forgotten stays.
 pub(crate) fn ends(ctx: &mut Ctx) -> Result<(), Undecided> {
     let row = ctx.txn.read_or_empty(&RecoveryKey)?;
+    if row.open {
+        audit::note_recovery(ctx, "ended")?;
+    }
     ctx.txn
         .put(&RecoveryKey, &RecoveryRow { open: false, ..row });
     Ok(())

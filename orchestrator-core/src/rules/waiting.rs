@@ -1,13 +1,16 @@
-//! Devices that wait until an operator approves them: not registered yet, or with another key than
-//! the one they are known by. Each came by a claim and waits no longer than that is there, so that
-//! revoking a claim sends all of them away at once.
+//! Boards that wait until an operator approves them: under the id of a device that is not registered
+//! yet, or with another key than the one that it is known by. Several may wait under one id, and none
+//! hides another. Each came by a claim and waits no longer than that is there, so that revoking a
+//! claim sends all of them away at once.
 
+use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId};
 
+use crate::model::effect::Effect;
 use crate::model::enroll::EnrollAsk;
 use crate::model::error::{Code, Rejection};
-use crate::model::key::{ClaimKey, WaitingCountKey, WaitingKey};
-use crate::model::row::{ClaimRow, WAITING_MAX, WAITING_OF_CLAIM_MAX, WaitingRow};
+use crate::model::key::{ClaimKey, Key, RowKey, WaitingCountKey, WaitingKey};
+use crate::model::row::{WAITING_MAX, WAITING_OF_CLAIM_MAX, WAITING_OF_DEVICE_MAX, WaitingRow};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
@@ -16,26 +19,45 @@ use crate::rules::stop::Stop;
 /// Time for which a device waits for approval before it is forgotten, in ms.
 const WAIT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// A device that waits, if the claim by which it came is there.
-pub(crate) fn standing(txn: &Txn, device: &DeviceId) -> Result<Option<WaitingRow>, Undecided> {
-    let Some(row) = txn.read(&WaitingKey(device.clone()))? else {
-        return Ok(None);
-    };
-    let claim = txn.read(&ClaimKey(row.claim.clone()))?;
-    Ok(claim.map(|_| row))
+fn places(device: &DeviceId) -> impl Iterator<Item = WaitingKey> {
+    (0..WAITING_OF_DEVICE_MAX).map(|place| WaitingKey(device.clone(), place))
 }
 
-/// One more device waits, to be in a group; of several keys that it shows the last one counts.
+/// The rows of those that may wait under an id.
+pub(crate) fn keys(device: &DeviceId) -> impl Iterator<Item = Key> {
+    places(device).map(|key| key.key())
+}
+
+/// Those that have a row, also when their claims are gone.
+fn rows(txn: &Txn, device: &DeviceId) -> Result<Vec<(WaitingKey, WaitingRow)>, Undecided> {
+    txn.want(keys(device))?;
+    let mut rows = Vec::new();
+    for key in places(device) {
+        rows.extend(txn.read(&key)?.map(|row| (key, row)));
+    }
+    Ok(rows)
+}
+
+/// The boards that wait under an id, and whose claims are there.
+pub(crate) fn standing(txn: &Txn, device: &DeviceId) -> Result<Vec<WaitingRow>, Undecided> {
+    let mut standing = Vec::new();
+    for (_, row) in rows(txn, device)? {
+        let claim = txn.read(&ClaimKey(row.claim.clone()))?;
+        standing.extend(claim.map(|_| row));
+    }
+    Ok(standing)
+}
+
+/// One more board waits, to be in a group; those that wait under the same id stay.
 pub(crate) fn begin(
     ctx: &mut Ctx,
     ask: &EnrollAsk,
     (id, group): (&ClaimId, &GroupId),
 ) -> Result<(), Stop> {
     let device = &ask.device;
-    // What is left of a claim that is gone, or of another one.
-    take(ctx.txn, device)?;
-    let mut count = ctx.txn.read_or_empty(&WaitingCountKey)?;
-    let mut of_claim = ctx.txn.require(&ClaimKey(id.clone()))?;
+    ctx.txn.want(keys(device))?;
+    let count = ctx.txn.read_or_empty(&WaitingCountKey)?;
+    let of_claim = ctx.txn.require(&ClaimKey(id.clone()))?;
     let (waiting, of) = match of_claim.waiting >= WAITING_OF_CLAIM_MAX {
         true => (of_claim.waiting, format!(" by the claim {id}")),
         false => (count.waiting, String::new()),
@@ -44,10 +66,13 @@ pub(crate) fn begin(
         let why = format!("{waiting} devices wait for approval{of}, and {device} is one more");
         return Err(Rejection::new(Code::EnrollFull, why).into());
     }
-    count.waiting += 1;
-    of_claim.waiting += 1;
-    ctx.txn.put(&WaitingCountKey, &count);
-    ctx.txn.put(&ClaimKey(id.clone()), &of_claim);
+    let Some(place) = place(ctx.txn, device, &ask.key)? else {
+        return Err(crowded(ask).into());
+    };
+    if let Some(before) = ctx.txn.read(&place)? {
+        leave(ctx.txn, &place, &before)?;
+    }
+    more(ctx.txn, id)?;
     let since_ms = ctx.now.unix_ms;
     let until_ms = since_ms.saturating_add(WAIT_MS);
     set_timer(ctx.txn, until_ms, TimerKind::Waiting(device.clone()))?;
@@ -59,29 +84,81 @@ pub(crate) fn begin(
         since_ms,
         until_ms,
     };
-    ctx.txn.put(&WaitingKey(device.clone()), &row);
+    ctx.txn.put(&place, &row);
     Ok(())
 }
 
-/// Takes a device that waits out of those that do. It is none if the claim by which it came is gone.
-pub(crate) fn take(txn: &mut Txn, device: &DeviceId) -> Result<Option<WaitingRow>, Undecided> {
-    let key = WaitingKey(device.clone());
-    let Some(row) = txn.read(&key)? else {
-        return Ok(None);
-    };
-    txn.delete(&key);
-    clear_timer(txn, row.until_ms, TimerKind::Waiting(device.clone()))?;
+/// The place for a board under an id, if there is any: its own if it came by another claim, or one of
+/// which the claim is gone.
+fn place(txn: &Txn, device: &DeviceId, board: &PublicKey) -> Result<Option<WaitingKey>, Undecided> {
+    let mut free = None;
+    for key in places(device) {
+        let Some(row) = txn.read(&key)? else {
+            free.get_or_insert(key);
+            continue;
+        };
+        if row.key == *board {
+            return Ok(Some(key));
+        }
+        if txn.read(&ClaimKey(row.claim.clone()))?.is_none() {
+            free.get_or_insert(key);
+        }
+    }
+    Ok(free)
+}
+
+fn crowded(ask: &EnrollAsk) -> Rejection {
+    let (device, print) = (&ask.device, ask.key.fingerprint());
+    let why = format!(
+        "{WAITING_OF_DEVICE_MAX} boards wait under the id {device}, and the one with the key {print} is one more"
+    );
+    Rejection::new(Code::EnrollFull, why).hint(format!(
+        "`hoist enroll waiting` lists them: approve one, or send all of them away with `hoist device remove {device}`"
+    ))
+}
+
+/// Takes all that wait under an id out of those that do.
+pub(crate) fn take(txn: &mut Txn, device: &DeviceId) -> Result<(), Undecided> {
+    for (key, row) in rows(txn, device)? {
+        leave(txn, &key, &row)?;
+    }
+    Ok(())
+}
+
+/// One waits no longer. It was not counted any more if the claim by which it came is gone.
+fn leave(txn: &mut Txn, key: &WaitingKey, row: &WaitingRow) -> Result<(), Undecided> {
+    txn.delete(key);
+    let others = rows(txn, &key.0)?;
+    if !others
+        .iter()
+        .any(|(_, other)| other.until_ms == row.until_ms)
+    {
+        clear_timer(txn, row.until_ms, TimerKind::Waiting(key.0.clone()))?;
+    }
     let claim_key = ClaimKey(row.claim.clone());
     let Some(mut claim) = txn.read(&claim_key)? else {
-        return Ok(None);
+        return Ok(());
     };
     claim.waiting = claim.waiting.saturating_sub(1);
     txn.put(&claim_key, &claim);
-    fewer(txn, 1)?;
-    Ok(Some(row))
+    fewer(txn, 1)
 }
 
-/// So many devices wait no longer.
+/// One more waits by a claim.
+fn more(txn: &mut Txn, id: &ClaimId) -> Result<(), Undecided> {
+    let claim_key = ClaimKey(id.clone());
+    let (mut claim, mut count) = (
+        txn.require(&claim_key)?,
+        txn.read_or_empty(&WaitingCountKey)?,
+    );
+    claim.waiting = claim.waiting.saturating_add(1);
+    count.waiting = count.waiting.saturating_add(1);
+    txn.put(&claim_key, &claim);
+    txn.put(&WaitingCountKey, &count);
+    Ok(())
+}
+
+/// So many boards wait no longer.
 fn fewer(txn: &mut Txn, gone: u32) -> Result<(), Undecided> {
     let mut count = txn.read_or_empty(&WaitingCountKey)?;
     count.waiting = count.waiting.saturating_sub(gone);
@@ -89,30 +166,33 @@ fn fewer(txn: &mut Txn, gone: u32) -> Result<(), Undecided> {
     Ok(())
 }
 
-/// A device has waited for too long.
+/// Somebody has waited for too long under an id.
 pub(crate) fn due(ctx: &mut Ctx, timer: &Timer, device: &DeviceId) -> Result<(), Undecided> {
     clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
-    let waits = ctx.txn.read(&WaitingKey(device.clone()))?;
-    if waits.is_some_and(|row| row.until_ms <= timer.due_ms) {
-        take(ctx.txn, device)?;
+    for (key, row) in rows(ctx.txn, device)? {
+        if row.until_ms <= timer.due_ms {
+            leave(ctx.txn, &key, &row)?;
+        }
     }
     Ok(())
 }
 
-/// Takes a claim away, and with it all devices that wait by it.
-pub(crate) fn end_claim(txn: &mut Txn, id: &ClaimId) -> Result<Option<ClaimRow>, Undecided> {
+/// Takes a claim away, and with it all boards that wait by it, and whoever is connected by it.
+pub(crate) fn end_claim(ctx: &mut Ctx, id: &ClaimId) -> Result<(), Undecided> {
     let key = ClaimKey(id.clone());
-    let Some(claim) = txn.read(&key)? else {
-        return Ok(None);
+    let Some(claim) = ctx.txn.read(&key)? else {
+        return Ok(());
     };
-    txn.delete(&key);
-    clear_timer(txn, claim.forgotten_ms(), TimerKind::Claim(id.clone()))?;
-    fewer(txn, claim.waiting)?;
-    Ok(Some(claim))
+    ctx.txn.delete(&key);
+    let timer = TimerKind::Claim(id.clone());
+    clear_timer(ctx.txn, claim.forgotten_ms(), timer)?;
+    fewer(ctx.txn, claim.waiting)?;
+    ctx.effects.push(Effect::ClaimEnded(id.clone()));
+    Ok(())
 }
 
 /// A claim has been over for long.
 pub(crate) fn claim_due(ctx: &mut Ctx, timer: &Timer, id: &ClaimId) -> Result<(), Undecided> {
     clear_timer(ctx.txn, timer.due_ms, timer.kind.clone())?;
-    end_claim(ctx.txn, id).map(drop)
+    end_claim(ctx, id)
 }

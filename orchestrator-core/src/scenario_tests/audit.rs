@@ -1,5 +1,5 @@
 //! The audit trail tells once of each command that changed something or was refused to, and of no
-//! other one.
+//! other one; and of what changed without a command.
 
 use super::*;
 use crate::api::command::{AuditList, UserAdd};
@@ -8,6 +8,8 @@ use crate::model::key::{AuditHeadKey, AuditKey, RowKey};
 use crate::model::row::{AuditChain, AuditHeadRow, AuditRow, Deed};
 use crate::reply::{AuditItem, ListResult};
 use crate::rules::audit::REFUSALS_MS;
+
+mod beside;
 
 /// Verb, target and result of each item, of a trail that is whole.
 fn told(world: &World) -> Vec<(String, String, &'static str)> {

@@ -8,6 +8,8 @@ use crate::api::response::Response;
 
 /// Every changing command as a dry run.
 fn dry_runs(claim: &str) -> Vec<Command> {
+    let print = PublicKey([9; 32]).fingerprint();
+    let approve = format!(r#"{{"device":"d1","fingerprint":"{print}","dryRun":true}}"#);
     let revoke = format!(r#"{{"claim":"{claim}","dryRun":true}}"#);
     let read = |verb: &Verb| {
         let body = match verb {
@@ -23,8 +25,8 @@ fn dry_runs(claim: &str) -> Vec<Command> {
             Verb::DeviceHold
             | Verb::DeviceRemove
             | Verb::DeviceRevoke
-            | Verb::DeviceTokenRotate
-            | Verb::DeviceApprove => r#"{"device":"d1","dryRun":true}"#,
+            | Verb::DeviceTokenRotate => r#"{"device":"d1","dryRun":true}"#,
+            Verb::DeviceApprove => approve.as_str(),
             Verb::EnrollCreate => r#"{"group":"eu","uses":5,"dryRun":true}"#,
             Verb::EnrollRevoke => revoke.as_str(),
             Verb::GroupCreate => r#"{"group":"us","dryRun":true}"#,

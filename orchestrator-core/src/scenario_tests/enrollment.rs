@@ -379,6 +379,9 @@ fn a_revoked_device_gets_a_certificate_only_when_somebody_has_approved_it_again(
     for _ in 0..2 {
         assert_eq!(world.enrolls("d1", 1, Some(&claim)), Err(Code::Revoked));
     }
+    // Whoever has the device has a claim too, and asks: that is not what somebody has looked at.
+    assert_eq!(refused(world.approve_key("d1", None)), Code::NotOffered);
+    assert!(world.device_row("d1").revoked().is_some());
     world.approve_key("d1", Some(print));
     assert_eq!(world.enrolls("d1", 1, None), Ok(2));
     assert_eq!(world.used(&claim), 1);

@@ -153,8 +153,27 @@ fn only_the_key_on_offer_can_be_approved() {
     for wrong in [&other[..7], &PINNED.fingerprint()[..8], "", "zzzzzzzz"] {
         assert_eq!(refused(&world.approve(Some(wrong))), Code::NotOffered);
     }
+    assert_eq!(refused(&world.approve(None)), Code::NotOffered);
     assert_eq!(world.device_row("d1").public_key, Some(PINNED));
     world.approve(Some(&other[..8].to_uppercase()));
+    assert_eq!(world.device_row("d1").public_key, Some(OTHER));
+}
+
+#[test]
+fn a_replaced_board_that_shows_itself_again_is_not_let_in_by_an_approval_that_names_no_key() {
+    let mut world = World::with_devices(&["d1"]);
+    world.shows(Some(PINNED));
+    world.shows(Some(OTHER));
+    world.approve(Some(&OTHER.fingerprint()));
+    world.shows(Some(PINNED));
+    let Answer::Refused(refusal) = world.approve(None) else {
+        panic!("whoever has the old board is in again")
+    };
+    assert_eq!(refusal.code, Code::NotOffered);
+    assert_eq!(refusal.field.as_deref(), Some("fingerprint"));
+    let print = PINNED.fingerprint();
+    let command = format!("`hoist device approve d1 --fingerprint {print}`");
+    assert!(refusal.hint.unwrap().contains(&command));
     assert_eq!(world.device_row("d1").public_key, Some(OTHER));
 }
 

@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -11,21 +12,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use axum::Extension;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use hoist_orchestrator_core::model::row::Deed;
 use hoist_protocol::access::Role;
 use hoist_protocol::code::Code;
+use hoist_protocol::id::{RequestId, UserId};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::services::ServeFile;
 
+use super::listener::Peer;
 use super::{HttpLimits, HttpState, authenticate, refusal};
 use crate::config::Rights;
 use crate::space;
 use crate::store::Trouble;
+use crate::unix_time::unix_ms;
 
 /// Bytes that are copied between two looks at what is left on the disk.
 const PIECE: usize = 1 << 20;
@@ -145,21 +151,27 @@ impl HttpBody for Sent {
 }
 
 /// Sends the rows.
-pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Response {
-    match authenticate(&state, request.headers()) {
+pub(super) async fn rows(
+    State(state): State<HttpState>,
+    Extension(Peer(from)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let user = match authenticate(&state, request.headers()) {
         Err(refused) => return *refused,
-        Ok((_, rights)) => {
-            if let Err(refused) = may(&rights) {
-                return *refused;
-            }
-        }
-    }
+        Ok((user, rights)) => match may(&rights) {
+            Err(refused) => return *refused,
+            Ok(()) => user,
+        },
+    };
     let entered = tokio::time::timeout(state.limits.turn, state.scratch.enter()).await;
     let Ok(Some(place)) = entered else {
         return busy(&state.limits);
     };
     match send(&state, Arc::new(place)).await {
-        Ok(answer) => answer,
+        Ok(answer) => {
+            note(&state, user, from).await;
+            answer
+        }
         Err(error) => {
             tracing::error!(%error, "the rows cannot be backed up");
             let (status, code) = match Trouble::of(error.kind()) {
@@ -169,6 +181,23 @@ pub(super) async fn rows(State(state): State<HttpState>, request: Request) -> Re
             let title = format!("the rows cannot be copied: {error}");
             refusal(status, code, &title, "")
         }
+    }
+}
+
+/// Tells the audit trail who takes all rows along. Whoever makes a backup of a store that cannot be written
+/// may need it soon: then the log alone tells.
+async fn note(state: &HttpState, user: UserId, from: IpAddr) {
+    let request = RequestId::numbered("backup", unix_ms());
+    let deed = Deed {
+        user: user.clone(),
+        request: request.clone(),
+        from: from.to_string(),
+        verb: "backup".to_owned(),
+        target: "rows".to_owned(),
+    };
+    let noted = tokio::time::timeout(state.limits.answer, state.commands.note(deed));
+    if !noted.await.unwrap_or(false) {
+        tracing::warn!(%user, %from, %request, "rows are backed up, and the audit trail does not tell of it");
     }
 }
 

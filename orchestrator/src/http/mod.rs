@@ -23,6 +23,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hoist_net::tls::server::Acceptor;
+use hoist_orchestrator_core::model::row::Deed;
 use hoist_protocol::code::Code;
 use hoist_protocol::id::UserId;
 use tokio::net::TcpListener;
@@ -56,6 +57,9 @@ pub trait CommandDoor: Send + Sync {
         verb: String,
         body: Vec<u8>,
     ) -> Option<Vec<u8>>;
+
+    /// Tells the audit trail of something that is done by HTTP; false when it cannot be told.
+    async fn note(&self, deed: Deed) -> bool;
 }
 
 /// The state that the handlers share.

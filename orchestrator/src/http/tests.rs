@@ -11,39 +11,12 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::artifacts::UploadLimits;
 use crate::health::Health;
+use desk::Desk;
 
 mod backups;
+mod desk;
 mod sites;
 mod slow;
-
-struct Desk;
-
-impl TokenAuth for Desk {
-    fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
-        let (user, role, groups) = match token {
-            "deployer" => ("dora", Role::Deployer, Vec::new()),
-            "admin" => ("ann", Role::Admin, Vec::new()),
-            "admin of eu" => ("eva", Role::Admin, vec!["eu".parse().unwrap()]),
-            "viewer" => ("vera", Role::Viewer, Vec::new()),
-            _ => return None,
-        };
-        Some((user.parse().unwrap(), Rights { role, groups }))
-    }
-}
-
-#[async_trait]
-impl CommandDoor for Desk {
-    async fn command(
-        &self,
-        (user, _): (UserId, std::net::IpAddr),
-        request: String,
-        verb: String,
-        body: Vec<u8>,
-    ) -> Option<Vec<u8>> {
-        let body = String::from_utf8(body).unwrap();
-        Some(format!("{user} {request} {verb} {body}").into_bytes())
-    }
-}
 
 struct Site {
     address: std::net::SocketAddr,
@@ -51,6 +24,7 @@ struct Site {
     artifacts: ArtifactDirectory,
     health: Health,
     state: HttpState,
+    desk: Arc<Desk>,
     /// Holds the store.
     beside: tempfile::TempDir,
     ready: watch::Sender<bool>,
@@ -75,11 +49,12 @@ impl Site {
         let (ready, receiver) = watch::channel(false);
         let artifacts = ArtifactDirectory::open(dir.path()).unwrap();
         let artifacts = artifacts.limited(uploads).telling(health.clone());
+        let desk = Arc::new(Desk::default());
         let state = HttpState {
             health: health.clone(),
             artifacts: artifacts.clone(),
-            bearers: Arc::new(Desk),
-            commands: Arc::new(Desk),
+            bearers: Arc::clone(&desk) as Arc<dyn TokenAuth>,
+            commands: Arc::clone(&desk) as Arc<dyn CommandDoor>,
             store: SledStore::create(&beside.path().join("store")).unwrap(),
             scratch: Scratch::new(beside.path().join("backup.rows")),
             ready: receiver,
@@ -96,6 +71,7 @@ impl Site {
             artifacts,
             health,
             state,
+            desk,
             beside,
             ready,
         }

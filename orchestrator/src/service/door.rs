@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use hoist_orchestrator_core::api::command::{Verb, VerbEffect};
 use hoist_orchestrator_core::engine::arrival::{Arrival, Asked, Content};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::row::Deed;
 use hoist_protocol::id::{RequestId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +24,13 @@ pub(super) struct Knock {
     pub(super) answer_to: oneshot::Sender<Vec<u8>>,
 }
 
+/// Something that the audit trail is to tell of.
+pub(super) struct Note {
+    pub(super) deed: Deed,
+    /// Told once it is durable.
+    pub(super) noted: oneshot::Sender<()>,
+}
+
 /// Commands of one kind waiting for the loop.
 const WAITING_MAX: usize = 64;
 
@@ -31,23 +40,32 @@ const WAITING_MAX: usize = 64;
 pub struct Door {
     changes: mpsc::Sender<Knock>,
     reads: mpsc::Sender<Knock>,
+    notes: mpsc::Sender<Note>,
 }
 
 /// The other side of a [`Door`].
 pub(super) struct Knocks {
     pub(super) changes: mpsc::Receiver<Knock>,
     pub(super) reads: mpsc::Receiver<Knock>,
+    pub(super) notes: mpsc::Receiver<Note>,
 }
 
 /// A door and its other side.
 pub(super) fn door() -> (Door, Knocks) {
     let (changes, changing) = mpsc::channel(WAITING_MAX);
     let (reads, reading) = mpsc::channel(WAITING_MAX);
+    let (notes, noting) = mpsc::channel(WAITING_MAX);
     let knocks = Knocks {
         changes: changing,
         reads: reading,
+        notes: noting,
     };
-    (Door { changes, reads }, knocks)
+    let door = Door {
+        changes,
+        reads,
+        notes,
+    };
+    (door, knocks)
 }
 
 #[async_trait]
@@ -89,9 +107,28 @@ impl CommandDoor for Door {
             Err(mpsc::error::TrySendError::Closed(_)) => None,
         }
     }
+
+    async fn note(&self, deed: Deed) -> bool {
+        let (noted, is_noted) = oneshot::channel();
+        let note = Note { deed, noted };
+        self.notes.send(note).await.is_ok() && is_noted.await.is_ok()
+    }
 }
 
 impl Service {
+    /// Tells the audit trail of what somebody did by HTTP.
+    pub(super) async fn take_note(
+        &mut self,
+        Note { deed, noted }: Note,
+    ) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        if self.note(Some(Input::Noted(Box::new(deed))), now).await? {
+            // Whoever has gone meanwhile need not know.
+            let _ = noted.send(());
+        }
+        Ok(())
+    }
+
     /// Commands by HTTP, decided together.
     pub(super) async fn knocks(&mut self, knocks: Vec<Knock>) -> Result<(), ServiceError> {
         let mut arrivals = Vec::with_capacity(knocks.len());

@@ -171,6 +171,8 @@ impl Service {
                 tracing::info!(%device, "a token or certificate of the device is worth nothing any more");
                 self.directory.revoke(&device, until);
             }
+            Effect::ClaimMade(claim) => self.directory.claim_made(&claim),
+            Effect::ClaimEnded(claim) => self.directory.claim_ended(&claim),
             Effect::EnrollAnswered {
                 device,
                 nonce,

@@ -208,6 +208,10 @@ impl Service {
         for (device, until) in revoked.unwrap_or_default() {
             self.directory.revoke(&device, until);
         }
+        let claims = revocation::claims(&*self.store).await;
+        if let Some(claims) = self.passing(claims)? {
+            self.directory.claims_are(claims);
+        }
         Ok(())
     }
 

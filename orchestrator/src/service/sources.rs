@@ -5,7 +5,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::ServiceError;
 use super::background::Background;
-use super::door::{Knock, Knocks};
+use super::door::{Knock, Knocks, Note};
 use crate::transport::{Incoming, IncomingReceiver};
 
 /// Commands by HTTP decided together: few, because they may change much.
@@ -15,6 +15,7 @@ const KNOCKS_MAX: usize = 16;
 pub(super) enum Work {
     News(Vec<Incoming>),
     Knocks(Vec<Knock>),
+    Note(Note),
     Ended(Result<Background, JoinError>),
     Tick,
 }
@@ -57,6 +58,7 @@ impl Sources {
             1.. = self.door.reads.recv_many(&mut self.reads, KNOCKS_MAX) => {
                 Ok(Work::Knocks(std::mem::take(&mut self.reads)))
             }
+            Some(note) = self.door.notes.recv() => Ok(Work::Note(note)),
             count = self.incoming.recv_many(&mut self.news, BATCH_MAX), if room => match count {
                 0 => Err(ServiceError::Connection),
                 _ => Ok(Work::News(std::mem::take(&mut self.news))),

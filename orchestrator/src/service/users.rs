@@ -50,16 +50,21 @@ impl Service {
         };
         if !command.is_dry() {
             let noted = noted(deed, body_hash, (&outcome, lasts));
-            self.note(noted, now).await?;
+            let _is_noted = self.note(noted, now).await?;
         }
         Ok(outcome)
     }
 
-    /// Notes what became of a command. The deed is done, and durable, also when that cannot be noted.
-    async fn note(&mut self, noted: Option<Input>, now: Now) -> Result<(), ServiceError> {
-        let Some(noted) = noted else { return Ok(()) };
+    /// Notes what became of something that was done beside the store: true if it is noted. The deed is
+    /// done, and durable, also when it cannot be.
+    pub(super) async fn note(
+        &mut self,
+        noted: Option<Input>,
+        now: Now,
+    ) -> Result<bool, ServiceError> {
+        let Some(noted) = noted else { return Ok(true) };
         let noted = rows::decide_alone(&*self.store, &noted, now).await;
-        self.passing(noted).map(drop)
+        self.passing(noted).map(|noted| noted.is_some())
     }
 
     /// Refuses a new user the name of a device, and those of Hoist's own programs.

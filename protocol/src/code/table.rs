@@ -52,7 +52,7 @@ codes! {
     /// The device is known, and an operator has not accepted it yet.
     Pending = "E_PENDING", Failed, "the device waits for approval", "approve it with `hoist device approve ID --fingerprint F`; `hoist enroll waiting` lists who waits, with which key";
     /// A device is known by the first key it shows. It shows another one now: its storage was replaced or erased, or somebody else has its token.
-    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "if its storage was replaced: `hoist device approve ID`";
+    Reenrol = "E_REENROL", Failed, "the device presents another key than the pinned one", "if its storage was replaced: `hoist device approve ID --fingerprint F`, with the one that the device says";
     /// A message is not signed by a key that is trusted for it, or was changed on the way.
     Signature = "E_SIG", Failed, "signature missing or wrong", "nothing, unless it repeats: then look at the sender";
     /// A device reports another end of what it has ended before, in the same round. The first one stands.
@@ -213,8 +213,8 @@ codes! {
     Exposed = "E_EXPOSED", Failed, "a secret is readable by others", "chmod 600 the file; if others may have seen it, take another token of `hoist device token rotate ID` or another text of `hoist enroll create`";
     /// It is neither a code nor a reason; perhaps one of a newer version.
     Word = "E_WORD", NotFound, "no such code or reason", "list all with `hoist explain`";
-    /// Only the key that a device shows in the place of its pinned one can be approved.
-    NotOffered = "E_NOT_OFFERED", Conflict, "the device offers no such key", "look at its keys with `hoist device show ID`";
+    /// Only a key that a device shows in the place of its pinned one, or waits with, can be approved: the very one that somebody has looked at, named by its fingerprint.
+    NotOffered = "E_NOT_OFFERED", Conflict, "the device offers no such key", "look at its keys with `hoist device show ID` and `hoist enroll waiting`, and name one with --fingerprint";
     /// Rows of the store are gone or changed, or it went back to what it was earlier: every row is compared with what the last commit left. Starting would forget devices and deployments.
     StoreDamaged = "E_STORE_DAMAGED", Failed, "the store lost something", "keep a copy, then `hoist restore FILE --data-dir D`, or without a backup `hoist recover --data-dir D`; see docs/operations.md";
     /// A client sends or connects more often than one client may. A device is closed and let in again after a while; a user is read more slowly.
@@ -251,8 +251,8 @@ codes! {
     EnrollName = "E_ENROLL_NAME", Forbidden, "a certificate is wanted for another device", "look at the sender";
     /// By the key that is shown, signatures can be made up: it is none that a device draws by chance.
     WeakKey = "E_WEAK_KEY", Forbidden, "the key is weak", "take the key file away, so that the device makes another one";
-    /// A thousand devices wait for approval already.
-    EnrollFull = "E_ENROLL_FULL", Conflict, "too many devices wait for approval", "approve those that are yours with `hoist device approve ID`; the others are forgotten after a week";
+    /// A thousand devices wait for approval already, or as many as may by one claim or under one id.
+    EnrollFull = "E_ENROLL_FULL", Conflict, "too many devices wait for approval", "approve those that are yours with `hoist device approve ID --fingerprint F`; the others are forgotten after a week";
     /// Certificates are shown by TLS, which this server does not speak.
     EnrollPlain = "E_ENROLL_TLS", Failed, "this server gives no certificates", "let it speak TLS: `hoist serve --listen 0.0.0.0 --name NAME`";
     /// A client that shows neither name nor password is let in, and is whoever it says it is where names decide.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use hoist_net::tls::server::Acceptor;
 use hoist_orchestrator::artifacts::ArtifactDirectory;
+use hoist_orchestrator::config::Directory as _;
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::Hosts;
 use hoist_orchestrator::revocation;
@@ -91,6 +92,11 @@ pub(super) async fn registry(
         .await
         .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?;
     registry.revoke_all(revoked);
+    let claims = revocation::claims(store).await;
+    registry.claims_are(
+        claims
+            .map_err(|error| Failure::because(Code::Store, "the store cannot be used", &error))?,
+    );
     let registry = Arc::new(registry);
     let watched = registry.watch();
     watched.map_err(|error| Failure::because(Code::System, "cannot start a thread", &error))?;

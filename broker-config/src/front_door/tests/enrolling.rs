@@ -11,7 +11,7 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode};
 use super::{Client, broker_with, connect_of, key, service_connect, topic, until};
 use crate::Limits;
 
-fn enrolling(device: &str, claim: &str) -> Connect {
+pub(super) fn enrolling(device: &str, claim: &str) -> Connect {
     let secret = key().claim_secret(&Namespace::default(), &claim.parse().unwrap());
     connect_of(device, &format!("{USER_PREFIX}{claim}"), &secret.password())
 }

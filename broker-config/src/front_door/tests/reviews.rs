@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hoist_protocol::access::Role;
-use hoist_protocol::id::{DeviceId, Namespace, UserId};
+use hoist_protocol::id::{ClaimId, DeviceId, Namespace, UserId};
 use hoist_protocol::topic::Topic;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use tokio::time::Instant;
 
+use super::enrolling::enrolling;
 use super::{
     Client, connect_of, count_of, credentials_of, device_connect, service_connect, topic, with_will,
 };
@@ -27,6 +28,7 @@ struct Passing {
     users: Mutex<BTreeMap<String, User>>,
     revoked: Mutex<BTreeSet<String>>,
     replaced: Mutex<BTreeSet<String>>,
+    ended: Mutex<BTreeSet<String>>,
     version: AtomicU64,
 }
 
@@ -51,6 +53,11 @@ impl Passing {
         self.version.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn end_claim(&self, claim: &str) {
+        self.ended.lock().unwrap().insert(claim.to_owned());
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn revoke(&self, device: &str) {
         self.revoked.lock().unwrap().insert(device.to_owned());
         self.version.fetch_add(1, Ordering::SeqCst);
@@ -69,6 +76,10 @@ impl People for Passing {
             Shown::Token(..=1) if is_in(&self.replaced) => Err(Refusal::Replaced),
             _ => Ok(()),
         }
+    }
+
+    fn knows_claim(&self, claim: &ClaimId) -> bool {
+        !self.ended.lock().unwrap().contains(claim.as_str())
     }
 
     fn version(&self) -> u64 {
@@ -214,4 +225,16 @@ async fn a_user_who_is_removed_or_may_do_something_else_is_turned_out() {
     is_turned_out(&mut client, || people.remove("vera")).await;
     // What changes for others changes nothing for her.
     alice.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn whoever_came_by_a_claim_that_is_revoked_is_turned_out_and_not_let_in_again() {
+    let (broker, people) = broker().await;
+    let mut other = Client::connect(&broker, enrolling("d2", "c-2")).await;
+    let mut device = Client::connect(&broker, enrolling("d1", "c-1")).await;
+    assert_eq!(device.code, ConnectReturnCode::Success);
+    is_turned_out(&mut device, || people.end_claim("c-1")).await;
+    let refused = Client::connect(&broker, enrolling("d1", "c-1")).await;
+    assert_eq!(refused.code, ConnectReturnCode::BadUserNamePassword);
+    other.hears_nothing().await;
 }

@@ -41,6 +41,7 @@ impl Body for Abort {
     fn names(&self) -> Names<'_> {
         Names {
             deployment: Some(self.deployment),
+            reason: self.reason.as_deref(),
             ..Names::default()
         }
     }

@@ -1,4 +1,4 @@
-//! `device-approve`: pins the key on offer. The device keeps its group and its records; it is
+//! `device-approve`: pins a key on offer, the very one that a person has looked at. The device keeps its group and its records; it is
 //! asked for a resync, because what it said meanwhile was not believed.
 
 use hoist_protocol::access::Role;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
-use crate::model::key::DeviceKey;
-use crate::model::row::DeviceRow;
+use crate::model::key::{DeviceKey, RevokedKey};
+use crate::model::row::{DeviceRow, WaitingRow};
 use crate::reply::Answer;
 use crate::rules::device::resync::ask_resync;
 use crate::rules::device::{access, identity};
@@ -30,7 +30,8 @@ pub struct DeviceApprove {
     /// The device's id.
     pub device: String,
     /// The offered key's fingerprint, or its first 8 digits or more: refused when another key
-    /// is on offer by now. Whatever is on offer when absent.
+    /// is on offer by now. It may only be absent for the one key that a registered device offers which
+    /// never had another, and was never removed or revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// Says what would happen, changes nothing; default false.
@@ -50,52 +51,28 @@ impl Body for DeviceApprove {
     fn names(&self) -> Names<'_> {
         Names {
             device: Some(&self.device),
+            more: self.fingerprint.as_deref().into_iter().collect(),
             ..Names::default()
         }
     }
 
     fn execute(&self, ask: &mut Ask) -> Result<Answer, Stop> {
-        if let Some(approved) = self.approve_waiting(ask)? {
-            return Ok(approved);
+        let device: DeviceId = parse_name("device", &self.device)?;
+        let boards = waiting::standing(ask.ctx.txn, &device)?;
+        if ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_none() && !boards.is_empty() {
+            return self.approve_waiting(ask, device, boards);
         }
-        let (device, mut row) = ask.device(&self.device)?;
-        let wanted = self.fingerprint.as_deref();
-        let is_wanted = |key: &PublicKey| wanted.is_none_or(|wanted| is_named(wanted, key));
-        let pinned = row
-            .public_key
-            .filter(|key| wanted.is_some() && is_wanted(key));
-        if let (Some(pinned), None, None) = (pinned, row.offered_key, row.revoked()) {
-            // Approved before, or the one that it had when it was revoked.
-            access::key_is_good(ask.ctx, &device, &pinned)?;
-            let fingerprint = pinned.fingerprint();
-            return Ok(Answer::DeviceApproved {
-                device,
-                fingerprint,
-            });
+        let (device, row) = ask.device(&self.device)?;
+        let mut offered: Vec<PublicKey> = row.offered_key.into_iter().collect();
+        let others = boards.iter().map(|board| board.key);
+        offered.extend(others.filter(|key| row.offered_key != Some(*key)));
+        if offered.is_empty() {
+            return self.none_offered(ask, device, &row);
         }
-        let Some(offered) = row.offered_key.filter(is_wanted) else {
-            let revoked = access::refusal(&device, &row).filter(|_| row.offered_key.is_none());
-            return Err(revoked
-                .unwrap_or_else(|| not_offered(&device, &row, wanted))
-                .into());
-        };
-        let before = row.public_key.replace(offered);
-        row.offered_key = None;
-        row.unverified = false;
-        identity::forget(ask.ctx, &device)?;
-        waiting::take(ask.ctx.txn, &device)?;
-        access::key_is_good(ask.ctx, &device, &offered)?;
-        if row.revoked().is_some() {
-            access::admit_again(ask.ctx, &device, &mut row)?;
-        } else {
-            if before.is_some() {
-                // Whoever has the board that was replaced is out at once.
-                access::key_replaced(ask.ctx, &device, &row)?;
-            }
-            ask_resync(ask.ctx, &mut row, &device)?;
-            ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
-        }
-        let fingerprint = offered.fingerprint();
+        let is_first = is_first(ask, &device, &row)?;
+        let key = self.named(&device, (&offered, is_first))?;
+        pin(ask, &device, (row, key))?;
+        let fingerprint = key.fingerprint();
         let told = Effect::Event(Event::DeviceApproved {
             device: device.clone(),
             fingerprint: fingerprint.clone(),
@@ -110,55 +87,154 @@ impl Body for DeviceApprove {
 }
 
 impl DeviceApprove {
-    /// Registers a device that is not known and waits for approval; none if it does not. Nobody
-    /// vouches for such a device but the person who has seen its key: it has to be named.
-    fn approve_waiting(&self, ask: &mut Ask) -> Result<Option<Answer>, Stop> {
-        let device: DeviceId = parse_name("device", &self.device)?;
-        let is_known = ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_some();
-        let waiting = waiting::standing(ask.ctx.txn, &device)?;
-        let Some(waiting) = waiting.filter(|_| !is_known) else {
-            return Ok(None);
-        };
-        ask.may_change(&waiting.group)?;
-        let fingerprint = waiting.key.fingerprint();
-        let wanted = self.fingerprint.as_deref();
-        if !wanted.is_some_and(|wanted| is_named(wanted, &waiting.key)) {
-            let detail =
-                format!("{device} waits with the key {fingerprint}, and that is not named");
-            let refusal = Rejection::new(Code::NotOffered, detail).field("fingerprint");
-            return Err(refusal
-                .hint(format!(
-                    "compare it with the one that the device says, then `hoist device approve {device} --fingerprint {fingerprint}`"
-                ))
-                .into());
+    /// Registers a device that is not known, by a board of those that wait under its id.
+    fn approve_waiting(
+        &self,
+        ask: &mut Ask,
+        device: DeviceId,
+        boards: Vec<WaitingRow>,
+    ) -> Result<Answer, Stop> {
+        for board in &boards {
+            ask.may_change(&board.group)?;
         }
+        let offered: Vec<PublicKey> = boards.iter().map(|board| board.key).collect();
+        // Nobody vouches for such a device but the person who has seen its key.
+        let key = self.named(&device, (&offered, false))?;
+        let board = boards.into_iter().find(|board| board.key == key);
+        let board = board.ok_or_else(|| not_offered(&device, &offered, None))?;
         ask.may_be_registered(&device)?;
-        enrollment::approve(ask.ctx, &device)?;
-        Ok(Some(Answer::DeviceApproved {
+        enrollment::approve(ask.ctx, &device, board)?;
+        let fingerprint = key.fingerprint();
+        Ok(Answer::DeviceApproved {
             device,
             fingerprint,
-        }))
+        })
+    }
+
+    /// Of a device that offers no other key, the pinned one was approved before, or is the one that it had
+    /// when it was revoked.
+    fn none_offered(
+        &self,
+        ask: &mut Ask,
+        device: DeviceId,
+        row: &DeviceRow,
+    ) -> Result<Answer, Stop> {
+        if let Some(revoked) = access::refusal(&device, row) {
+            return Err(revoked.into());
+        }
+        let wanted = self.fingerprint.as_deref();
+        match (wanted, row.public_key) {
+            (Some(wanted), Some(pinned)) if is_of(wanted, &pinned.fingerprint()) => {
+                access::key_is_good(ask.ctx, &device, &pinned)?;
+                let fingerprint = pinned.fingerprint();
+                Ok(Answer::DeviceApproved {
+                    device,
+                    fingerprint,
+                })
+            }
+            _ => Err(not_offered(&device, &[], wanted).into()),
+        }
+    }
+
+    /// The key that a person approves, of those on offer: the very one that the person has looked at.
+    /// Another may be on offer by now, of whoever asked last, so that it has to be named; only the first
+    /// one that a device ever offers may go without.
+    fn named(
+        &self,
+        device: &DeviceId,
+        (offered, is_first): (&[PublicKey], bool),
+    ) -> Result<PublicKey, Rejection> {
+        let Some(wanted) = self.fingerprint.as_deref() else {
+            return match offered {
+                [only] if is_first => Ok(*only),
+                _ => Err(unnamed(device, offered)),
+            };
+        };
+        let is_wanted = |key: &&PublicKey| is_of(wanted, &key.fingerprint());
+        let mut found = offered.iter().filter(is_wanted);
+        match (found.next(), found.next()) {
+            (Some(key), None) => Ok(*key),
+            (Some(_), Some(_)) => Err(unnamed(device, offered)),
+            (None, _) => Err(not_offered(device, offered, Some(wanted))),
+        }
     }
 }
 
-/// True if the text that a person typed names the key.
-fn is_named(wanted: &str, key: &PublicKey) -> bool {
-    let wanted = wanted.to_ascii_lowercase();
-    wanted.len() >= DIGITS_MIN && key.fingerprint().starts_with(&wanted)
+/// True if a device has never come in by a key or token that was good once, and is no more: whoever has
+/// that might be the one that asks.
+fn is_first(ask: &Ask, device: &DeviceId, row: &DeviceRow) -> Result<bool, Stop> {
+    let before = ask.ctx.txn.read_or_empty(&RevokedKey(device.clone()))?;
+    let never_out = before.issue == 0 && before.certificates == 0;
+    Ok(row.public_key.is_none() && row.revoked().is_none() && never_out)
 }
 
-fn not_offered(device: &DeviceId, row: &DeviceRow, wanted: Option<&str>) -> Rejection {
-    let offers = match row.offered_key {
-        Some(key) => format!("{device} offers the key {}", key.fingerprint()),
-        None => format!("{device} offers no other key than the pinned one"),
-    };
-    let (detail, field) = match wanted {
-        Some(wanted) => (format!("{offers}, not {wanted}"), "fingerprint"),
-        None => (offers, "device"),
+/// The device is believed by this key from now on.
+fn pin(
+    ask: &mut Ask,
+    device: &DeviceId,
+    (mut row, key): (DeviceRow, PublicKey),
+) -> Result<(), Stop> {
+    let before = row.public_key.replace(key);
+    row.offered_key = None;
+    row.unverified = false;
+    identity::forget(ask.ctx, device)?;
+    waiting::take(ask.ctx.txn, device)?;
+    access::key_is_good(ask.ctx, device, &key)?;
+    if row.revoked().is_some() {
+        access::admit_again(ask.ctx, device, &mut row)?;
+        return Ok(());
+    }
+    if before.is_some() {
+        // Whoever has the board that was replaced is out at once.
+        access::key_replaced(ask.ctx, device, &row)?;
+    }
+    ask_resync(ask.ctx, &mut row, device)?;
+    ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
+    Ok(())
+}
+
+/// True if the text that a person typed names the key of this fingerprint.
+fn is_of(wanted: &str, fingerprint: &str) -> bool {
+    let wanted = wanted.to_ascii_lowercase();
+    wanted.len() >= DIGITS_MIN && fingerprint.starts_with(&wanted)
+}
+
+/// The keys on offer, for people.
+fn listed(offered: &[PublicKey]) -> String {
+    let prints: Vec<String> = offered.iter().map(PublicKey::fingerprint).collect();
+    match &prints[..] {
+        [] => "no other key than the pinned one".to_owned(),
+        [only] => format!("the key {only}"),
+        several => format!("the keys {}", several.join(", ")),
+    }
+}
+
+fn unnamed(device: &DeviceId, offered: &[PublicKey]) -> Rejection {
+    let offers = listed(offered);
+    let detail = format!("{device} offers {offers}: which one is approved has to be said");
+    let print = match offered {
+        [only] => only.fingerprint(),
+        _ => "F".to_owned(),
     };
     Rejection::new(Code::NotOffered, detail)
-        .field(field)
+        .field("fingerprint")
         .hint(format!(
-            "look at its keys with `hoist device show {device}`"
+            "compare it with the one that the device says, then `hoist device approve {device} --fingerprint {print}`"
         ))
+}
+
+fn not_offered(device: &DeviceId, offered: &[PublicKey], wanted: Option<&str>) -> Rejection {
+    let offers = listed(offered);
+    let (detail, field) = match wanted {
+        Some(wanted) => (
+            format!("{device} offers {offers}, not {wanted}"),
+            "fingerprint",
+        ),
+        None => (format!("{device} offers {offers}"), "device"),
+    };
+    let hint = "look at its keys with `hoist device show ID`, or at those that wait with `hoist enroll waiting`";
+    let hint = hint.replace("ID", device.as_str());
+    Rejection::new(Code::NotOffered, detail)
+        .field(field)
+        .hint(hint)
 }

@@ -57,10 +57,12 @@ impl DeviceRemove {
         let device: DeviceId = parse_name("device", &self.device)?;
         let is_known = ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_some();
         let waits = waiting::standing(ask.ctx.txn, &device)?;
-        let Some(row) = waits.filter(|_| !is_known) else {
+        if is_known || waits.is_empty() {
             return Ok(None);
-        };
-        ask.may_change(&row.group)?;
+        }
+        for row in waits {
+            ask.may_change(&row.group)?;
+        }
         waiting::take(ask.ctx.txn, &device)?;
         Ok(Some(Answer::DeviceRemoved { device }))
     }

@@ -38,6 +38,7 @@ impl Body for DeviceRevoke {
     fn names(&self) -> Names<'_> {
         Names {
             device: Some(&self.device),
+            reason: self.reason.as_deref(),
             ..Names::default()
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
 use crate::api::lookup;
+use crate::model::effect::Effect;
 use crate::model::error::{Code, Rejection};
 use crate::model::key::ClaimKey;
 use crate::model::row::ClaimRow;
@@ -104,7 +105,8 @@ impl Body for EnrollCreate {
                 expires_ms: row.expires_ms,
             },
         };
-        ask.ctx.txn.put(&ClaimKey(claim), &row);
+        ask.ctx.txn.put(&ClaimKey(claim.clone()), &row);
+        ask.ctx.effects.push(Effect::ClaimMade(claim));
         Ok(answer)
     }
 }

@@ -50,7 +50,7 @@ impl Body for EnrollRevoke {
                 .into());
         };
         ask.may_change(&row.group)?;
-        waiting::end_claim(ask.ctx.txn, &claim)?;
+        waiting::end_claim(ask.ctx, &claim)?;
         Ok(Answer::ClaimNamed { claim })
     }
 }

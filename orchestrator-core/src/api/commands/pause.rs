@@ -52,6 +52,7 @@ impl Body for Pause {
     fn names(&self) -> Names<'_> {
         Names {
             deployment: Some(self.deployment),
+            reason: self.reason.as_deref(),
             ..Names::default()
         }
     }

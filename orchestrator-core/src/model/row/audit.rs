@@ -1,5 +1,6 @@
-//! The audit trail: an item for every command that changed something, or was refused to. Each is
-//! bound to the one before it by its hash, so that none is changed or left out unseen.
+//! The audit trail: an item for everything that somebody, or somebody with a claim, changed or was
+//! refused to. Each is bound to the one before it by its hash, so that none is changed or left out
+//! unseen.
 
 use hoist_protocol::codec::{Message, encode};
 use hoist_protocol::id::{RequestId, UserId, sha256};
@@ -11,6 +12,10 @@ use crate::model::error::Code;
 const HASH_BYTES: usize = 32;
 /// Characters of a text of an item at most: an id has 64, and what is longer is nobody's name.
 const TEXT_CHARS_MAX: usize = 96;
+/// Characters of a reason in an item at most: none that is taken has more.
+const REASON_CHARS_MAX: usize = 256;
+/// Characters of a target at most: names, and a reason behind them, each with a mark where it is cut.
+const TARGET_CHARS_MAX: usize = TEXT_CHARS_MAX + REASON_CHARS_MAX + 4;
 
 /// The hash of an item, and of everything before it.
 pub type AuditHash = [u8; HASH_BYTES];
@@ -28,7 +33,7 @@ pub struct AuditRow {
     pub request: RequestId,
     /// The command's verb.
     pub verb: String,
-    /// The names in the command.
+    /// The names in the command, and the reason that its sender gave behind them.
     pub target: String,
     /// Why it was refused; none of one that was carried out.
     pub result: Option<Code>,
@@ -47,9 +52,28 @@ pub struct AuditHeadRow {
     pub refused_ms: u64,
 }
 
+/// The root document of which the trail told last: another one is told of, also when it came while
+/// no server ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotedRootRow {
+    /// Its number.
+    pub number: u32,
+    /// The SHA-256 of its body.
+    pub sha256: [u8; HASH_BYTES],
+}
+
+impl Message for NotedRootRow {
+    const VERSION: u8 = 1;
+    const BYTES_MAX: usize = 64;
+
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
 impl Message for AuditRow {
     const VERSION: u8 = 1;
-    const BYTES_MAX: usize = 2_048;
+    const BYTES_MAX: usize = 4_096;
 
     fn check(&self) -> Result<(), &'static str> {
         Ok(())
@@ -86,10 +110,10 @@ impl AuditRow {
     }
 }
 
-/// A command, as the audit trail tells of it.
+/// A command, or something else that somebody did, as the audit trail tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
-    /// The user who sent it.
+    /// The user who sent it; the orchestrator's name for what no user did.
     pub user: UserId,
     /// Its id.
     pub request: RequestId,
@@ -97,20 +121,42 @@ pub struct Deed {
     pub from: String,
     /// Its verb.
     pub verb: String,
-    /// The names in it.
+    /// The names in it, and the reason that was given ([`Deed::target`]).
     pub target: String,
 }
 
 impl Deed {
+    /// What somebody did on the server's own machine, by this command.
+    #[must_use]
+    pub fn of_host(command: &str, (request, verb): (RequestId, &str), target: String) -> Self {
+        Self {
+            user: UserId::orchestrator(),
+            request,
+            from: command.to_owned(),
+            verb: verb.to_owned(),
+            target,
+        }
+    }
+
+    /// Names as an item tells them, `d1`, with a reason behind them, `d1: stolen`.
+    #[must_use]
+    pub fn target(names: &str, reason: Option<&str>) -> String {
+        let names = short(names, TEXT_CHARS_MAX);
+        match reason.filter(|reason| !reason.is_empty()) {
+            Some(reason) => format!("{names}: {}", short(reason, REASON_CHARS_MAX)),
+            None => names,
+        }
+    }
+
     /// The item of this command, bound to nothing yet.
     pub(crate) fn item(&self, unix_ms: u64, result: Option<Code>) -> AuditRow {
         AuditRow {
             at_s: unix_ms / 1_000,
             user: self.user.clone(),
-            from: short(&self.from),
+            from: short(&self.from, TEXT_CHARS_MAX),
             request: self.request.clone(),
-            verb: short(&self.verb),
-            target: short(&self.target),
+            verb: short(&self.verb, TEXT_CHARS_MAX),
+            target: short(&self.target, TARGET_CHARS_MAX),
             result,
             hash: [0; HASH_BYTES],
         }
@@ -118,10 +164,10 @@ impl Deed {
 }
 
 /// As much of a text as an item keeps, on one line.
-fn short(text: &str) -> String {
+fn short(text: &str, most: usize) -> String {
     let printed = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let kept: String = text.chars().take(TEXT_CHARS_MAX).map(printed).collect();
-    match text.chars().nth(TEXT_CHARS_MAX) {
+    let kept: String = text.chars().take(most).map(printed).collect();
+    match text.chars().nth(most) {
         Some(_) => kept + "…",
         None => kept,
     }
@@ -209,11 +255,30 @@ mod tests {
 
     #[test]
     fn a_text_of_an_item_is_one_short_line() {
+        let short = |text: &str| short(text, TEXT_CHARS_MAX);
         assert_eq!(short("fw@1.0.0 eu"), "fw@1.0.0 eu");
         assert_eq!(short("a\nb\u{7}"), "a\u{fffd}b\u{fffd}");
         let long = short(&"ä".repeat(16_000));
         assert_eq!(long.chars().count(), TEXT_CHARS_MAX + 1);
         let whole = "x".repeat(TEXT_CHARS_MAX);
         assert_eq!(short(&whole), whole);
+    }
+
+    #[test]
+    fn the_longest_item_fits_into_its_row_with_all_of_a_reason_that_is_taken() {
+        let long = "\u{10348}".repeat(16_000);
+        let reason = "\u{10348}".repeat(REASON_CHARS_MAX);
+        let target = Deed::target(&long, Some(&reason));
+        assert!(target.ends_with(&format!(": {reason}")));
+        let deed = Deed {
+            user: "u".repeat(64).parse().unwrap(),
+            request: "r".repeat(64).parse().unwrap(),
+            from: long.clone(),
+            verb: long,
+            target: target.clone(),
+        };
+        let item = deed.item(u64::MAX, Some(Code::Role));
+        assert_eq!(item.target, target);
+        assert!(hoist_protocol::codec::encode_checked(&item).is_ok());
     }
 }

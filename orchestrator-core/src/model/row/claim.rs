@@ -10,6 +10,11 @@ pub const WAITING_MAX: u32 = 1_000;
 /// Devices that wait for approval by one claim, at most: whoever has one does not keep the devices of
 /// all others out.
 pub const WAITING_OF_CLAIM_MAX: u32 = 250;
+
+/// Boards that wait under one id, at most: each is seen, and none sends another away. More than a few
+/// are not two boards that were mixed up, but somebody who makes keys.
+pub const WAITING_OF_DEVICE_MAX: u8 = 4;
+
 /// Time for which a claim that has expired is kept, so that people see it and devices are told, in ms.
 const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -44,14 +49,14 @@ impl ClaimRow {
     }
 }
 
-/// A device that waits until an operator approves it.
+/// A board that waits under the id of a device until an operator approves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingRow {
     /// The claim by which it came.
     pub claim: ClaimId,
     /// The group of that.
     pub group: GroupId,
-    /// The key that it has shown last.
+    /// Its key.
     pub key: PublicKey,
     /// Its type; empty when it has none.
     pub device_type: String,
@@ -61,7 +66,7 @@ pub struct WaitingRow {
     pub until_ms: u64,
 }
 
-/// The number of devices that wait for approval.
+/// The number of boards that wait for approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WaitingCountRow {
     /// At most [`WAITING_MAX`].

@@ -17,7 +17,7 @@ pub(super) fn said(device: &DeviceId, revoked: &Revoked) -> Finding {
     let says = format!("{by} revoked the device at {at}{reason}");
     let next = format!(
         "comes in again with another token, `hoist device token rotate {device}`, or once it has \
-         enrolled anew and `hoist device approve {device}` has named its key"
+         enrolled anew and `hoist device approve {device} --fingerprint F` has named its key"
     );
     Finding::new(Why::Revoked, says, next)
 }

@@ -39,7 +39,9 @@ pub(super) fn said(trouble: Trouble, device: &DeviceId) -> Finding {
              `hoist device add {device}` prints"
         ),
         Trouble::KeyNotAccepted => {
-            format!("starts when its key is approved: hoist device approve {device}")
+            format!(
+                "starts when its key is approved: `hoist device approve {device} --fingerprint F`"
+            )
         }
         Trouble::CannotExecute => {
             "starts when state_dir of its agent.toml is on a file system that \

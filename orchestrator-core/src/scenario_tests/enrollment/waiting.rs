@@ -3,7 +3,9 @@
 use super::*;
 use crate::api::command::DeviceRemove;
 use crate::model::key::WaitingCountKey;
-use crate::model::row::{WAITING_MAX, WAITING_OF_CLAIM_MAX, WaitingCountRow};
+use crate::model::row::{
+    WAITING_MAX, WAITING_OF_CLAIM_MAX, WAITING_OF_DEVICE_MAX, WaitingCountRow,
+};
 
 fn with_approval() -> EnrollCreate {
     EnrollCreate {
@@ -175,4 +177,137 @@ fn a_claim_that_expired_is_told_for_a_month_and_then_forgotten() {
     world.revoke(&claim);
     world.pass(60 * DAY_MS);
     world.fire_due();
+}
+
+/// The fingerprints of those that wait, as people see them.
+fn prints(world: &World) -> Vec<(String, String)> {
+    match world.answer(&Command::EnrollWaiting(EnrollWaiting::default())) {
+        ResultBody::Waiting(list) => {
+            let items = list.items.into_iter();
+            items.map(|item| (item.device, item.fingerprint)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn waits(device: &str, seed: u8) -> (String, String) {
+    (device.to_owned(), key(seed).fingerprint())
+}
+
+#[test]
+fn a_second_board_under_one_id_hides_no_first_and_each_is_approved_by_its_own_key() {
+    // bad-inputs row 36
+    let mut world = World::with_devices(&[]);
+    let claim = world.claim(with_approval());
+    let other = world.claim(with_approval());
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Err(Code::Pending));
+    world.pass(1_000);
+    assert_eq!(world.enrolls("d1", 2, Some(&other)), Err(Code::Pending));
+    assert_eq!(world.enrolls("d1-b", 3, Some(&claim)), Err(Code::Pending));
+    let all = [waits("d1", 1), waits("d1-b", 3), waits("d1", 2)];
+    let mut seen = prints(&world);
+    seen.sort();
+    let mut expected = all.to_vec();
+    expected.sort();
+    assert_eq!(seen, expected);
+    assert_eq!(world.counted(), Some(WaitingCountRow { waiting: 3 }));
+    // Each asks again and again; nobody takes another's place.
+    for seed in [1, 2, 1, 2] {
+        let asked = world.enrolls("d1", seed, Some(if seed == 1 { &claim } else { &other }));
+        assert_eq!(asked, Err(Code::Pending));
+    }
+    assert_eq!(prints(&world).len(), 3);
+    assert_eq!(refused(world.approve_key("d1", None)), Code::NotOffered);
+    world.approve_key("d1", Some(key(1).fingerprint()));
+    assert_eq!(world.device_row("d1").public_key, Some(key(1)));
+    assert_eq!((world.used(&claim), world.used(&other)), (1, 0));
+    assert_eq!(prints(&world), [waits("d1-b", 3)]);
+    // The other one is another key of a known device by now.
+    assert_eq!(world.enrolls("d1", 2, Some(&other)), Err(Code::Reenrol));
+    assert_eq!(prints(&world).len(), 2);
+    // Nothing is forgotten before its own time, and everything then.
+    world.pass(8 * DAY_MS);
+    world.fire_due();
+    assert_eq!(world.counted(), Some(WaitingCountRow { waiting: 0 }));
+    assert_eq!(world.waiting(), 0);
+}
+
+#[test]
+fn more_boards_than_may_wait_under_one_id_are_refused_and_those_that_wait_stay() {
+    let mut world = World::with_devices(&[]);
+    let claim = world.claim(with_approval());
+    let most = WAITING_OF_DEVICE_MAX;
+    for seed in 1..=most {
+        assert_eq!(world.enrolls("d1", seed, Some(&claim)), Err(Code::Pending));
+    }
+    let asked = ask("d1", most + 1, Some(&claim));
+    let effects = world.tell(Input::Enroll(Box::new(asked)));
+    let answered = effects.into_iter().find_map(|effect| match effect {
+        Effect::EnrollAnswered { outcome, .. } => Some(outcome),
+        _ => None,
+    });
+    let Some(EnrollOutcome::Refused(refusal)) = answered else {
+        panic!("{answered:?}")
+    };
+    assert_eq!(refusal.code, Code::EnrollFull);
+    assert!(refusal.hint.unwrap().contains("`hoist device remove d1`"));
+    let expected: Vec<_> = (1..=most).map(|seed| waits("d1", seed)).collect();
+    assert_eq!(prints(&world), expected);
+    world.revoke(&claim);
+    assert_eq!(world.counted(), Some(WaitingCountRow { waiting: 0 }));
+    // Those of a claim that is gone make room.
+    world.pass(1);
+    let other = world.claim(with_approval());
+    assert_eq!(world.enrolls("d1", 9, Some(&other)), Err(Code::Pending));
+    assert_eq!(prints(&world), [waits("d1", 9)]);
+    assert_eq!(world.counted(), Some(WaitingCountRow { waiting: 1 }));
+}
+
+#[test]
+fn two_boards_beside_the_pinned_one_are_both_seen_and_either_may_be_approved() {
+    // bad-inputs row 36
+    let mut world = World::with_devices(&["d1"]);
+    let claim = world.claim(EnrollCreate {
+        uses: Some(5),
+        ..EnrollCreate::default()
+    });
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Ok(1));
+    for seed in [2, 3] {
+        assert_eq!(world.enrolls("d1", seed, Some(&claim)), Err(Code::Reenrol));
+    }
+    assert_eq!(prints(&world), [waits("d1", 2), waits("d1", 3)]);
+    assert_eq!(world.device_row("d1").offered_key, Some(key(3)));
+    let changes = |world: &mut World| {
+        let asked = ask("d1", 2, Some(&claim));
+        let effects = world.tell(Input::Enroll(Box::new(asked)));
+        let told = |effect: &&Effect| matches!(effect, Effect::Event(_));
+        effects.iter().filter(told).count()
+    };
+    assert_eq!(changes(&mut world), 0, "it is known already");
+    world.approve_key("d1", Some(key(2).fingerprint()));
+    assert_eq!(world.device_row("d1").public_key, Some(key(2)));
+    assert_eq!(world.waiting(), 0);
+}
+
+#[test]
+fn the_first_key_of_a_registered_device_may_be_approved_without_its_name_and_only_the_first() {
+    let mut world = World::with_devices(&["d1", "d2", "d3"]);
+    let claim = world.claim(with_approval());
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Err(Code::Reenrol));
+    let approved = world.approve_key("d1", None);
+    assert!(
+        matches!(approved, Answer::DeviceApproved { .. }),
+        "{approved:?}"
+    );
+    // Of two there is no such one.
+    for seed in [1, 2] {
+        assert_eq!(world.enrolls("d2", seed, Some(&claim)), Err(Code::Reenrol));
+    }
+    assert_eq!(refused(world.approve_key("d2", None)), Code::NotOffered);
+    // Somebody has the board of the device's life before.
+    world.remove("d3");
+    world.add_device("d3");
+    assert_eq!(world.enrolls("d3", 3, Some(&claim)), Err(Code::Reenrol));
+    assert_eq!(refused(world.approve_key("d3", None)), Code::NotOffered);
+    assert_eq!(world.device_row("d3").public_key, None);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
@@ -11,7 +12,9 @@ use super::*;
 /// Asks as the user of a token.
 async fn ask(state: &HttpState, token: &str) -> Response {
     let request = Request::get("/backup/rows").header("Authorization", format!("Bearer {token}"));
-    backup::rows(State(state.clone()), request.body(Body::empty()).unwrap()).await
+    let peer = listener::Peer([192, 0, 2, 7].into());
+    let request = request.body(Body::empty()).unwrap();
+    backup::rows(State(state.clone()), Extension(peer), request).await
 }
 
 async fn code(answer: Response) -> (StatusCode, String) {
@@ -86,4 +89,23 @@ async fn a_copy_of_the_rows_takes_nothing_of_the_space_that_is_the_stores() {
     let no_space = (StatusCode::INSUFFICIENT_STORAGE, "E_SPACE".to_owned());
     assert_eq!(refused, no_space);
     assert!(!site.rows().exists());
+}
+
+#[tokio::test]
+async fn whoever_takes_the_rows_along_is_in_the_audit_trail_and_whoever_may_not_is_not() {
+    let site = Site::start().await;
+    for token in ["viewer", "deployer", "admin of eu"] {
+        let refused = code(ask(&site.state, token).await).await;
+        assert_eq!(refused, (StatusCode::FORBIDDEN, "E_ROLE".to_owned()));
+    }
+    assert_eq!(*site.desk.noted.lock().unwrap(), []);
+    let taken = ask(&site.state, "admin").await;
+    assert_eq!(taken.status(), StatusCode::OK);
+    let noted = site.desk.noted.lock().unwrap();
+    let [deed] = &noted[..] else {
+        panic!("{noted:?}");
+    };
+    let told = [deed.user.as_str(), &deed.from, &deed.verb, &deed.target];
+    assert_eq!(told, ["ann", "192.0.2.7", "backup", "rows"]);
+    assert!(deed.request.as_str().starts_with("backup-"), "{deed:?}");
 }

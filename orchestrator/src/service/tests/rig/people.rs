@@ -55,6 +55,12 @@ impl Directory for People {
         Ok([&issue.to_be_bytes()[..], &key.0].concat())
     }
 
+    fn claim_made(&self, _: &ClaimId) {}
+
+    fn claim_ended(&self, _: &ClaimId) {}
+
+    fn claims_are(&self, _: Vec<ClaimId>) {}
+
     fn revoke(&self, device: &DeviceId, _: Revocation) {
         self.log.add(Happened::Revoked(device.clone()));
     }
