@@ -288,6 +288,23 @@ fn a_device_enrolls_where_earlier_root_documents_are_lost() {
 }
 
 #[test]
+fn a_device_whose_text_is_older_than_key_rotations_walks_the_chain_without_an_alarm() {
+    let server = server();
+    let text = text(&server, &[]);
+    for _ in 0..3 {
+        keys(&server, &["rotate", "orchestrator"]);
+    }
+    let (enrolled, config) = enroll(&server, &text, "d1");
+    assert!(enrolled.status.success(), "{}", said(&enrolled));
+    let agent = server.agent(&config);
+    comes_in(&server, "d1");
+    eventually("the device to trust the newest document", || {
+        agent.said().contains("number=4").then_some(())
+    });
+    assert!(!agent.said().contains("E_SIG"), "{}", agent.said());
+}
+
+#[test]
 fn another_board_waits_until_its_fingerprint_is_approved() {
     // bad-inputs row 36
     let server = server();

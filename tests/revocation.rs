@@ -124,6 +124,19 @@ fn a_revoked_device_is_out_within_a_second_stays_listed_and_comes_back_with_anot
 }
 
 #[test]
+fn a_device_that_was_revoked_before_it_ever_came_in_says_so_and_what_lets_it_in() {
+    let server = server(&[]);
+    let mut device = Device::add(&server, "dev-01", &[]);
+    server.hoist_ok(&["device", "revoke", "dev-01"]);
+    device.start(&server);
+    eventually("the agent to say that it is revoked", || {
+        device.said().contains("E_REVOKED").then_some(())
+    });
+    let said = device.said();
+    assert!(said.contains("hoist device token rotate"), "{said}");
+}
+
+#[test]
 fn the_session_of_a_revoked_device_ends_within_a_second() {
     let server = server(&[]);
     let login = Login::read(&server.add_device("dev-01", &[]));

@@ -23,6 +23,11 @@ use super::work::check_release;
 use crate::machine::Verdict;
 use crate::session::ANNOUNCE_AFTER_MS;
 
+/// The end of a connection by a server that knows the device no more.
+const REFUSED: &str = "E_REVOKED: the server has removed or revoked this device, which comes in again with \
+                       another token, of `hoist device token rotate` or `hoist device add`, or enrolled \
+                       anew and approved";
+
 impl Agent {
     pub(super) fn incoming(&mut self, incoming: Incoming) {
         match incoming {
@@ -38,7 +43,8 @@ impl Agent {
             }
             Incoming::Revoked => {
                 self.session.removed(&mut self.clock);
-                return self.disconnected("the server refuses what this device comes in with");
+                // A device that never had a spec of its own has nothing to forget, and hears it all the same.
+                return self.disconnected(REFUSED);
             }
             Incoming::Lost { reason } => return self.disconnected(&reason),
         }
@@ -103,14 +109,12 @@ impl Agent {
         if matches!(done, Err(OpenError::UnknownKey { .. })) {
             self.session.signed_by_unknown();
         }
+        let obeys = self.session.machine().obeys();
         match done {
             Ok(()) => {}
             // Beside a spec that it obeys, it is no more than one message from somebody else.
-            Err(OpenError::Signature | OpenError::UnknownKey { .. })
-                if !self.session.machine().obeys() =>
-            {
-                self.distrusts(Trouble::SignerNotTrusted);
-            }
+            Err(OpenError::Signature) if !obeys => self.distrusts(Trouble::SignerNotTrusted),
+            Err(OpenError::UnknownKey { .. }) if !obeys => self.distrusts_unless_named(),
             Err(error) => {
                 tracing::warn!(topic, code = error.code().as_str(), %error, "message refused");
             }

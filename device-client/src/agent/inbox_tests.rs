@@ -98,3 +98,41 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
     hear(&mut agent, &of_device, device(&other));
     assert_eq!(trouble(&agent), None, "the spec is in effect");
 }
+
+#[tokio::test]
+async fn a_key_that_a_newer_root_document_names_is_no_alarm_while_that_is_on_its_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path());
+    let [key, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
+    agent.root = Some(root(&key));
+    agent.session.connected(&mut agent.clock);
+    let trusted = (&root(&key)).into();
+    agent.session.trusts(trusted, &mut agent.clock);
+    let of_group = agent
+        .topics
+        .format(&Topic::DeviceSpec("dev-01".parse().unwrap()));
+    let by_other = seal(&other, Kind::DeviceSpec, &of_group, &GroupSpec::default());
+    agent.message(&of_group, &by_other);
+    agent.act();
+    assert_eq!(agent.trouble(), None, "the server is told nothing yet");
+    assert!(agent.distrust.is_some_and(|distrust| !distrust.is_said));
+    // The next document names the key.
+    let next = RootDocument {
+        number: 2,
+        keys: [
+            (KeyRole::Root, key.public()),
+            (KeyRole::Orchestrator, other.public()),
+        ]
+        .map(|(role, key)| RoleKey { role, key })
+        .into(),
+        ..root(&key)
+    };
+    agent.root_document(&next.seal(&[key])).unwrap();
+    assert_eq!(agent.distrust, None);
+    // Of a key that no document names it is said when those had their time.
+    let third = PrivateKey::from_seed(&[3; 32]);
+    let by_third = seal(&third, Kind::DeviceSpec, &of_group, &GroupSpec::default());
+    agent.message(&of_group, &by_third);
+    agent.distrusts_still();
+    assert_eq!(agent.trouble(), Some(Trouble::SignerNotTrusted));
+}

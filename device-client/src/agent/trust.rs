@@ -87,6 +87,8 @@ impl Agent {
     }
 
     fn follow(&mut self, root: RootDocument) {
+        // What came before may be by a key of this one, and comes again.
+        self.distrust = self.distrust.filter(|distrust| distrust.is_said);
         self.session.trusts((&root).into(), &mut self.clock);
         self.root = Some(root);
         self.await_own_spec();
@@ -103,22 +105,32 @@ impl Agent {
         self.changed();
     }
 
+    /// Something arrived that an unknown key has signed. A root document on its way may name it: what
+    /// has been rotated since this device was set up is no alarm.
+    pub(super) fn distrusts_unless_named(&mut self) {
+        let trouble = Trouble::SignerNotTrusted;
+        if self.distrust.is_none_or(|known| known.trouble != trouble) {
+            self.distrust = Some(Distrust::unless_named(trouble, Instant::now()));
+        }
+    }
+
     /// Notes that a thing which was not trusted is trusted now.
     pub(super) fn trusts(&mut self, trouble: Trouble) {
-        if self
-            .distrust
-            .take_if(|was| was.trouble == trouble)
-            .is_some()
-        {
+        let over = self.distrust.take_if(|was| was.trouble == trouble);
+        if over.is_some_and(|was| was.is_said) {
             tracing::info!("what this server signs is trusted now");
             self.changed();
         }
     }
 
-    /// It is time to say it again.
+    /// It is time to say it, for the first time or again.
     pub(super) fn distrusts_still(&mut self) {
+        let is_new = self.distrust.is_some_and(|was| !was.is_said);
         self.distrust = self.distrust.map(|was| was.again(Instant::now()));
         self.say_distrust();
+        if is_new {
+            self.changed();
+        }
     }
 
     fn say_distrust(&self) {

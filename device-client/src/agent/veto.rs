@@ -44,7 +44,8 @@ impl Agent {
     /// The trouble that the server is told: this one, or one that is worse: nothing is obeyed at
     /// all.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        let distrust = self.distrust.map(|distrust| distrust.trouble);
+        let said = self.distrust.filter(|distrust| distrust.is_said);
+        let distrust = said.map(|distrust| distrust.trouble);
         let veto = match self.executes {
             false => Some(Trouble::CannotExecute),
             true => self.held.then_some(Trouble::Held),
@@ -55,7 +56,6 @@ impl Agent {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::agent::config::{BOOT_ID_FILE, HostConfig};
 
