@@ -43,6 +43,8 @@ fn typed(verb: Verb) -> &'static str {
         Verb::Retry => "deployment retry",
         Verb::DeviceAdd => "device add",
         Verb::DeviceImport => "device import",
+        Verb::DeviceLabel => "device label",
+        Verb::PassList => "device passes",
         Verb::DeviceMove => "device move",
         Verb::DeviceHold => "device hold",
         Verb::DeviceApprove => "device approve",

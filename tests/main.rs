@@ -43,6 +43,7 @@ mod import;
 mod keys;
 mod keys_files;
 mod keys_offline;
+mod labels;
 mod lost_store;
 mod moments;
 mod mutants;

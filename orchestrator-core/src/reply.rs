@@ -14,6 +14,7 @@ mod bounded;
 mod deploy;
 mod import;
 mod item;
+mod pass;
 mod result;
 mod rollout;
 mod shown;
@@ -31,10 +32,11 @@ pub use item::{
     GroupItem, Identity, RefusedItem, ReleaseDetail, ReleaseItem, RevokedItem, StatusWord,
     UserItem, WaitingItem,
 };
+pub use pass::{PassItem, PassKind};
 pub use result::{
     AbortResult, ClaimResult, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
-    DeviceInGroupResult, DeviceResult, DeviceTokenResult, EnrollCreateResult, GroupResult,
-    ListResult, ReleaseAddResult, RetryResult, UserResult,
+    DeviceInGroupResult, DeviceLabelResult, DeviceResult, DeviceTokenResult, EnrollCreateResult,
+    GroupResult, ListResult, PassResult, ReleaseAddResult, RetryResult, UserResult,
 };
 pub use rollout::{HistoryItem, PausedView, PhaseState, PhaseView, RolloutResult};
 pub use why::{
@@ -233,6 +235,18 @@ pub enum Answer {
     },
     /// `pause`, `resume`, `approve`
     WentOn(RolloutResult),
+    /// `device-label` of one device
+    DeviceLabeled {
+        /// Which device.
+        device: DeviceId,
+        /// Its labels now, sorted by name.
+        labels: Vec<(String, String)>,
+    },
+    /// `device-label` and `device-move` of all that a selector names
+    PassBegun {
+        /// The number of the pass; none after a dry run.
+        pass: Option<u32>,
+    },
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -321,6 +335,13 @@ impl Answer {
                 })
             }
             Self::ImportPlanned(result) => ResultBody::Imported(result),
+            Self::DeviceLabeled { device, labels } => {
+                ResultBody::DeviceLabeled(DeviceLabelResult {
+                    device: device.to_string(),
+                    labels: labels.into_iter().collect(),
+                })
+            }
+            Self::PassBegun { pass } => ResultBody::PassBegun(PassResult { pass }),
         })
     }
 }
@@ -347,6 +368,12 @@ pub enum ResultBody {
     Imported(ImportResult),
     /// `device-move`, and `device-add` and `device-token-rotate` with `dryRun`.
     DeviceInGroup(DeviceInGroupResult),
+    /// `device-label` of one device
+    DeviceLabeled(DeviceLabelResult),
+    /// `device-label` and `device-move` of all that a selector names
+    PassBegun(PassResult),
+    /// `pass-list`
+    Passes(ListResult<PassItem>),
     /// `device-hold`
     DeviceHeld(DeviceHoldResult),
     /// `device-approve`

@@ -7,6 +7,7 @@ pub mod deployment;
 pub mod device;
 pub(crate) mod enrollment;
 pub(crate) mod group;
+pub mod pass;
 pub(crate) mod recovery;
 pub(crate) mod release;
 pub mod rollout;

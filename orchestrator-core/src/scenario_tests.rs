@@ -35,7 +35,7 @@ use crate::model::key::{
 use crate::model::now::{LivenessTimeouts, Now};
 use crate::model::release::VerifiedRelease;
 use crate::model::row::{DeviceRow, EndReason, OutboxRow, RecordRow, RecordState};
-use crate::model::search::Seek;
+use crate::model::search::{PassSeek, Seek};
 use crate::model::state::{CompleteWhen, DeploymentState};
 use crate::model::timer::TimerKind;
 use crate::model::txn::{Txn, Undecided};
@@ -54,6 +54,8 @@ struct World {
     requests: u32,
     /// Lines that were asked for.
     seeks: Vec<Seek>,
+    /// Pages of passes that were asked for.
+    pages: Vec<PassSeek>,
     /// True if specs of devices are not seen at the broker.
     slow: bool,
 }
@@ -75,6 +77,7 @@ impl World {
             now,
             requests: 0,
             seeks: Vec::new(),
+            pages: Vec::new(),
             slow: false,
         };
         world.tell(Input::Connected);
@@ -96,6 +99,7 @@ impl World {
         for effect in &decision.effects {
             match effect {
                 Effect::FindLine(seek) => self.seeks.push(seek.clone()),
+                Effect::Pass(seek) => self.pages.push((**seek).clone()),
                 Effect::DeviceSpecChanged(device) if !self.slow => self.spec_out(device),
                 _ => {}
             }
@@ -126,6 +130,15 @@ impl World {
             if self.seeks.is_empty() || self.slow {
                 return;
             }
+        }
+    }
+
+    /// Finds every page of the passes, and those that follow from them.
+    fn find_pages(&mut self) {
+        while !self.pages.is_empty() {
+            let seek = self.pages.remove(0);
+            let page = self.rows.pass_page(&seek).unwrap();
+            self.tell(page);
         }
     }
 
@@ -300,9 +313,9 @@ impl World {
 
     fn move_to(&mut self, device: &str, group: &str) -> Answer {
         self.order(Command::DeviceMove(DeviceMove {
-            device: device.into(),
+            device: Some(device.into()),
             group: group.into(),
-            dry_run: false,
+            ..DeviceMove::default()
         }))
     }
 
@@ -377,6 +390,7 @@ mod groups;
 mod identity;
 mod imports;
 mod instances;
+mod labels;
 mod limits;
 mod lists;
 mod losses;

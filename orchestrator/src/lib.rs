@@ -10,6 +10,7 @@ pub mod health;
 pub mod http;
 mod line;
 pub mod mqtt;
+mod pass;
 mod query;
 pub mod recovery;
 mod refusals;

@@ -79,6 +79,9 @@ pub(crate) enum Device {
         /// Only this group
         #[arg(long)]
         group: Option<String>,
+        /// Only with these labels, as site=eu,board in (a,b),!broken
+        #[arg(long)]
+        selector: Option<String>,
         /// Only with this status
         #[arg(long)]
         status: Option<StatusArg>,
@@ -96,17 +99,17 @@ pub(crate) enum Device {
     },
     /// Say why a device does or does not carry out a deployment, and what happens next
     Why(Why),
-    /// Put a device into another group: what runs it finishes, then it obeys that group
-    Move {
-        /// Its id
-        device: String,
-        /// Where to
-        #[arg(long)]
-        group: String,
-        /// Say what would happen and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Set and take away labels of a device, or of all that a selector names
+    ///
+    /// Those that a selector names are changed in the background, a few at a time and also when
+    /// the server restarts meanwhile; this waits until all are. It may be ended: the server goes
+    /// on, and `device passes` tells how far it is.
+    Label(DeviceLabel),
+    /// List the newest changes of many devices, and how far they are
+    Passes,
+    /// Put a device, or all that a selector names, into another group: what runs there finishes,
+    /// then that group is obeyed
+    Move(DeviceMove),
     /// Keep a device from starting anything; what runs it finishes
     Hold {
         /// Its id
@@ -142,6 +145,41 @@ pub(crate) enum Device {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// Labels to change.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceLabel {
+    /// The device's id, unless there is a selector; then name=value to set a label and name-
+    /// to take it away
+    #[arg(required = true, value_name = "ID|LABEL")]
+    pub(crate) words: Vec<String>,
+    /// All devices with these labels, as site=eu,board in (a,b),!broken
+    #[arg(long)]
+    pub(crate) selector: Option<String>,
+    /// Of those only the members of this group
+    #[arg(long, requires = "selector")]
+    pub(crate) group: Option<String>,
+    /// Say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// A device to move, or several.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceMove {
+    /// Its id
+    #[arg(required_unless_present = "selector", conflicts_with = "selector")]
+    pub(crate) device: Option<String>,
+    /// All devices with these labels, as site=eu,board in (a,b),!broken
+    #[arg(long)]
+    pub(crate) selector: Option<String>,
+    /// Where to
+    #[arg(long)]
+    pub(crate) group: String,
+    /// Say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// A device to register.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use hoist_orchestrator_core::api::command::{
-    DeviceApprove, DeviceHold, DeviceMove, DeviceRemove, DeviceShow, Verb,
+    DeviceApprove, DeviceHold, DeviceRemove, DeviceShow, Verb,
 };
 use hoist_orchestrator_core::reply::{DeviceDetail, StatusWord};
 use hoist_protocol::code::Code;
@@ -19,6 +19,7 @@ use crate::output::{Format, Shape, Show, column, narrow, printable, wide};
 
 mod access;
 mod add;
+mod select;
 mod shown;
 
 const SHAPE: Shape = Shape {
@@ -83,12 +84,14 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
         Device::Import(wish) => import::run(context, &wish).await,
         Device::List {
             group,
+            selector,
             status,
             deployment,
             limit,
         } => {
             let filter = given([
                 ("group", group.map(Value::from)),
+                ("selector", selector.map(Value::from)),
                 (
                     "status",
                     status.map(|status| json!(StatusWord::from(status))),
@@ -100,18 +103,9 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
         }
         Device::Show { device } => show(context, device).await,
         Device::Why(wish) => why::device(context, wish).await,
-        Device::Move {
-            device,
-            group,
-            dry_run,
-        } => {
-            let body = DeviceMove {
-                device,
-                group,
-                dry_run,
-            };
-            move_to(context, &body).await
-        }
+        Device::Label(wish) => select::label(context, wish).await,
+        Device::Move(wish) => select::move_to(context, wish).await,
+        Device::Passes => select::list(context).await,
         Device::Hold {
             device,
             lift,
@@ -136,7 +130,7 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
 }
 
 /// The fields that were given.
-fn given(fields: [(&str, Option<Value>); 3]) -> Map<String, Value> {
+fn given(fields: [(&str, Option<Value>); 4]) -> Map<String, Value> {
     let fields = fields.into_iter();
     fields
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -162,16 +156,6 @@ async fn shown_of(context: &Context, device: String) -> Result<Value, Failure> {
 fn detail_of(shown: Value) -> Result<DeviceDetail, Failure> {
     serde_json::from_value(shown)
         .map_err(|error| Failure::because(Code::Reply, "the answer to device-show", &error))
-}
-
-async fn move_to(context: &Context, body: &DeviceMove) -> Result<u8, Failure> {
-    let DeviceMove { device, group, .. } = body;
-    let sentence = match body.dry_run {
-        false => format!("{device} obeys {group} from now on; what runs it finishes"),
-        true => format!("{device} would obey {group}; nothing was changed"),
-    };
-    let moved = context.command(Verb::DeviceMove, body).await?;
-    context.print_change(&SHAPE, &moved, &sentence)
 }
 
 async fn hold(context: &Context, body: &DeviceHold) -> Result<u8, Failure> {

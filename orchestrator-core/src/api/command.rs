@@ -24,6 +24,7 @@ pub use crate::api::commands::device_add::DeviceAdd;
 pub use crate::api::commands::device_approve::DeviceApprove;
 pub use crate::api::commands::device_hold::DeviceHold;
 pub use crate::api::commands::device_import::{DeviceImport, IMPORT_DEVICES_MAX, ImportDevice};
+pub use crate::api::commands::device_label::DeviceLabel;
 pub use crate::api::commands::device_move::DeviceMove;
 pub use crate::api::commands::device_remove::DeviceRemove;
 pub use crate::api::commands::device_revoke::DeviceRevoke;
@@ -41,7 +42,7 @@ pub use crate::api::commands::user_remove::UserRemove;
 pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 pub use crate::query::body::{
     AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
-    DeviceWhy, EnrollList, EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
+    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, ReleaseList, ReleaseShow, UserList,
 };
 
 macro_rules! verbs {
@@ -183,6 +184,7 @@ verbs! {
     Retry
     DeviceAdd
     DeviceImport
+    DeviceLabel
     DeviceMove
     DeviceHold
     DeviceRemove
@@ -193,6 +195,7 @@ verbs! {
     EnrollList
     EnrollWaiting
     EnrollRevoke
+    PassList
     GroupCreate
     GroupRemove
     ReleaseRemove

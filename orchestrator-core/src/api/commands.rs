@@ -7,6 +7,7 @@ pub(crate) mod device_add;
 pub(crate) mod device_approve;
 pub(crate) mod device_hold;
 pub(crate) mod device_import;
+pub(crate) mod device_label;
 pub(crate) mod device_move;
 pub(crate) mod device_remove;
 pub(crate) mod device_revoke;

@@ -13,9 +13,9 @@ use crate::model::key::Key;
 use crate::model::row::{
     ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow,
     GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NotedRootRow, NumbersRow,
-    OpenedRow, OutboxRow, RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow,
-    RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow,
-    WaitingRow,
+    OpenedRow, OutboxRow, PassesRow, RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow,
+    ReleaseRow, RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow, TroubleRow,
+    WaitingCountRow, WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -239,7 +239,8 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         27 => is::<WaitingCountRow>(bytes)?,
         30 => is::<RolloutRow>(bytes)?,
         31 => is::<HistoryRow>(bytes)?,
-        32 => is::<NotedRootRow>(bytes)?,
+        35 => is::<NotedRootRow>(bytes)?,
+        32 => is::<PassesRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

@@ -10,8 +10,8 @@ use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
     AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey,
-    GroupKey, Key, OutboxKey, RecordKey, RecoveryKey, RefusedKey, RequestKey, RevokedKey,
-    RolloutKey, RowKey, WaitingCountKey,
+    GroupKey, Key, OutboxKey, PassesKey, RecordKey, RecoveryKey, RefusedKey, RequestKey,
+    RevokedKey, RolloutKey, RowKey, WaitingCountKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{GENERATIONS_MS, InstanceRow};
@@ -22,7 +22,7 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, access, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{advance, limit, outbox};
-use crate::rules::{audit, enrollment, group, recovery, waiting};
+use crate::rules::{audit, enrollment, group, pass, recovery, waiting};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
 /// writes, and less than a start takes, so that quick starts do not run away from the clock.
@@ -93,6 +93,7 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         Input::LineFound(found) => limit::line_found(ctx, found),
         Input::Old(old) => retention::old(ctx, old),
         Input::Left(left) => retention::sweep(ctx, left),
+        Input::PassPage(page) => pass::page_found(ctx, page),
         Input::BrokerForgot => presence::broker_forgot(ctx),
         Input::Doubt(group) => presence::doubt(ctx, group),
         Input::Connected => {
@@ -151,6 +152,7 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Overlap(device) => access::overlap_due(ctx, timer, device),
         TimerKind::Rollout(id) => advance::due(ctx, timer, *id),
         TimerKind::Fallback(id) => deployment::fallback::due(ctx, timer, *id),
+        TimerKind::Pass => pass::due(ctx, timer),
     }
 }
 
@@ -187,6 +189,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             let keys = left.keys.iter().cloned();
             keys.chain([ForgottenKey(left.deployment).key()]).collect()
         }
+        Input::PassPage(page) => pass::hint(page),
         Input::Doubt(group) | Input::RecoverGroup { group, .. } | Input::RecoveryOver(group) => {
             vec![GroupKey(group.clone()).key()]
         }
@@ -250,6 +253,7 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
             keys.extend([DeploymentKey(*id).key(), RolloutKey(*id).key()]);
         }
         TimerKind::Sweep(id) => keys.push(ForgottenKey(*id).key()),
+        TimerKind::Pass => keys.push(PassesKey.key()),
         TimerKind::Contact(device) | TimerKind::Doubt(device) => {
             keys.push(DeviceKey(device.clone()).key());
         }

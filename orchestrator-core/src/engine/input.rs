@@ -14,7 +14,7 @@ use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
 use crate::model::release::VerifiedRelease;
 use crate::model::row::{Deed, Refusal};
-use crate::model::search::{Found, Left, Old};
+use crate::model::search::{Found, Left, Old, PassPage};
 use crate::model::timer::Timer;
 use crate::reply::Answer;
 
@@ -132,6 +132,8 @@ pub enum Input {
     Old(Old),
     /// The answer to [`crate::model::effect::Effect::Sweep`].
     Left(Box<Left>),
+    /// The answer to [`crate::model::effect::Effect::Pass`].
+    PassPage(Box<PassPage>),
     /// A recovery of this store begins, or goes on after a crash.
     RecoveryBegins,
     /// A recovery of this store is over.

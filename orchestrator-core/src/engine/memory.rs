@@ -14,12 +14,13 @@ use crate::engine::input::Input;
 use crate::model::damage::Damage;
 use crate::model::key::{DeviceKey, GroupKey, Key, Prefix, RecordKey, RowKey};
 use crate::model::now::Now;
-use crate::model::search::{Left, Seek};
+use crate::model::search::{Left, PassSeek, Seek};
 use crate::model::timer::{Clock, Timer};
 use crate::model::txn::{Stored, Txn, Undecided, Write};
 use crate::query::explain::SpecsOut;
 use crate::query::{Need, Reader, ScanPage};
 use crate::rules::deployment::retention::left_of;
+use crate::rules::pass::PassSearch;
 use crate::rules::rollout::limit::{Known, Needs, Search};
 
 /// Rounds of loading before a decision counts as stuck: each asks for at least one new row.
@@ -166,6 +167,34 @@ impl MemoryRows {
             keys,
             more,
         }))
+    }
+
+    /// The next devices that a pass has to change: the answer to
+    /// [`crate::model::effect::Effect::Pass`].
+    ///
+    /// # Errors
+    /// [`Undecided::Damaged`].
+    pub fn pass_page(&self, seek: &PassSeek) -> Result<Input, Undecided> {
+        let mut search = PassSearch::new(seek.clone());
+        let after = search.after().cloned();
+        let mut more = false;
+        for (key, bytes) in self.scan(&Prefix::Devices.bytes()) {
+            let Some(Ok(device)) = Prefix::Devices.rest(key).map(|text| text.parse()) else {
+                continue;
+            };
+            if after.as_ref().is_some_and(|after| device <= *after) {
+                continue;
+            }
+            let row = decode(bytes).map_err(|source| {
+                let key = key.clone();
+                Undecided::Damaged(Damage::Unreadable { key, source })
+            })?;
+            if search.device(device, &row) {
+                more = true;
+                break;
+            }
+        }
+        Ok(Input::PassPage(Box::new(search.found(more))))
     }
 
     /// Reads one row.

@@ -15,7 +15,7 @@ use crate::model::damage::Damage;
 use crate::model::enroll::EnrollOutcome;
 use crate::model::error::Code;
 use crate::model::row::{EndReason, PauseReason, Revocation};
-use crate::model::search::Seek;
+use crate::model::search::{PassSeek, Seek};
 use crate::model::word::Word;
 
 /// The effects of one decision, in order.
@@ -72,6 +72,9 @@ pub enum Effect {
     /// Find a page of what is left of a removed deployment, in the background; answered by
     /// [`crate::engine::input::Input::Left`].
     Sweep(DeploymentId),
+    /// Find the next devices that a pass has to change, in the background, with a
+    /// [`crate::rules::pass::PassSearch`]; answered by [`crate::engine::input::Input::PassPage`].
+    Pass(Box<PassSeek>),
     /// Specs may be signed with generations up to this one.
     GenerationsReserved(Generation),
     /// A release's manifest is to be retained.
@@ -258,6 +261,17 @@ pub enum Event {
         /// Number of refusals since the last event of this device and code.
         count: u64,
     },
+    /// A change of all devices that a selector names is done.
+    DevicesChanged {
+        /// The number of the pass.
+        pass: u32,
+        /// Devices that were changed.
+        changed: u32,
+        /// Devices that could not be changed.
+        refused: u32,
+        /// Who asked for it.
+        by: UserId,
+    },
     /// A device was removed.
     DeviceRemoved {
         /// Which.
@@ -368,6 +382,7 @@ impl Event {
             Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",
+            Self::DevicesChanged { .. } => "devices-changed",
             Self::DeviceRemoved { .. } => "device-removed",
             Self::DeviceRevoked { .. } => "device-revoked",
             Self::DeviceTokenRotated { .. } => "device-token-rotated",

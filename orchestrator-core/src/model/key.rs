@@ -17,7 +17,7 @@ use crate::model::row;
 pub struct Key(pub Vec<u8>);
 
 /// The kind of each prefix byte, for people.
-const KINDS: [&str; 33] = [
+const KINDS: [&str; 36] = [
     "row",
     "instance",
     "group",
@@ -50,6 +50,9 @@ const KINDS: [&str; 33] = [
     "audit item",
     "rollout",
     "history item",
+    "passes",
+    "freeze",
+    "dynamic groups",
     "noted root document",
 ];
 
@@ -98,6 +101,9 @@ impl InstanceKey {
 /// The numbers of deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumbersKey;
+/// The passes over all devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassesKey;
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupKey(pub GroupId);
@@ -268,8 +274,9 @@ keys! {
     AuditHeadKey => AuditHeadRow, |_key| Key(vec![28]);
     RolloutKey => RolloutRow, |key| number(30, key.0, &[]);
     HistoryKey => HistoryRow, |key| number(31, key.0, &key.1.to_be_bytes());
+    PassesKey => PassesRow, |_key| Key(vec![32]);
     AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
-    NotedRootKey => NotedRootRow, |_key| Key(vec![32]);
+    NotedRootKey => NotedRootRow, |_key| Key(vec![35]);
 }
 
 /// Prefixes to scan by.

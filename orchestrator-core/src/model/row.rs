@@ -17,6 +17,7 @@ mod end_reason;
 mod group_count;
 mod instance;
 mod numbers;
+mod pass;
 mod refused;
 mod removed;
 mod revoked;
@@ -35,6 +36,7 @@ pub use group_count::GroupCountRow;
 pub(crate) use instance::GENERATIONS_MS;
 pub use instance::InstanceRow;
 pub use numbers::NumbersRow;
+pub use pass::{Pass, PassWork, PassesRow};
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use revoked::{Revocation, RevokedRow};
@@ -122,6 +124,7 @@ rows! {
     NumbersRow, 8;
     RolloutRow, 98_304;
     HistoryRow, 1_024;
+    PassesRow, 65_536;
 }
 
 /// A group.

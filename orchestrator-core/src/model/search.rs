@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::model::key::Key;
 use crate::model::rollout::{Budget, Only};
+use crate::model::row::Pass;
 use crate::model::selector::Selector;
 
 /// A line to be found.
@@ -95,5 +96,29 @@ pub struct Left {
     /// A page of their keys ([`crate::rules::deployment::retention::left_of`]).
     pub keys: Vec<Key>,
     /// True if there may be more.
+    pub more: bool,
+}
+
+/// The next devices to change in a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassSeek {
+    /// Of which pass, and how far it is.
+    pub pass: Pass,
+}
+
+/// Devices that a pass has to change: the answer to [`crate::model::effect::Effect::Pass`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassPage {
+    /// The number of the pass.
+    pub pass: u32,
+    /// How far it was when this was asked for.
+    pub after: Option<DeviceId>,
+    /// The group to which they are to be moved.
+    pub to: Option<GroupId>,
+    /// The devices, as they were when they were read.
+    pub devices: Vec<DeviceId>,
+    /// With them, devices up to this one are done.
+    pub up_to: Option<DeviceId>,
+    /// True if there may be more devices behind it.
     pub more: bool,
 }

@@ -58,6 +58,8 @@ pub enum TimerKind {
     Rollout(DeploymentId),
     /// A deployment in which too many devices failed has another release take its place.
     Fallback(DeploymentId),
+    /// The next page of a pass over all devices was asked for and is not found.
+    Pass,
 }
 
 impl TimerKind {
@@ -71,7 +73,8 @@ impl TimerKind {
             | Self::Doubt(_)
             | Self::Sweep(_)
             | Self::Rollout(_)
-            | Self::Fallback(_) => Clock::Uptime,
+            | Self::Fallback(_)
+            | Self::Pass => Clock::Uptime,
             Self::Start(_)
             | Self::Until(_)
             | Self::Forget(..)

@@ -217,6 +217,9 @@ pub struct DeviceList {
     /// Only members of this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Only those with these labels, as `site=eu,board in (a,b),!broken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
     /// Only those with this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusWord>,
@@ -240,6 +243,11 @@ impl DeviceList {
     /// The word of its verb, which also marks its cursors.
     pub(crate) const VERB: &'static str = "device-list";
 }
+
+/// `pass-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PassList {}
 
 /// `audit-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

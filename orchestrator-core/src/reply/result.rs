@@ -1,5 +1,7 @@
 //! The result of a command, when that is no list and no detail.
 
+use std::collections::BTreeMap;
+
 use hoist_protocol::id::{DeploymentId, DeviceId};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,22 @@ pub struct DeviceInGroupResult {
     pub device: String,
     /// The group it obeys now, or would obey.
     pub group: String,
+}
+
+/// `device-label` of one device
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLabelResult {
+    /// Which device.
+    pub device: String,
+    /// Its labels now.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `device-label` and `device-move` of all that a selector names: they are changed in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassResult {
+    /// The number under which `pass-list` tells how far it is; null after a dry run.
+    pub pass: Option<u32>,
 }
 
 /// `device-hold`

@@ -35,6 +35,8 @@ impl Answer {
             | Self::ClaimNamed { .. }
             | Self::DeviceRevoked { .. }
             | Self::TokenRotated { .. }
+            | Self::DeviceLabeled { .. }
+            | Self::PassBegun { .. }
             | Self::ImportPlanned(_) => Vec::new(),
         };
         deployments.into_iter().map(View::Deployment).collect()

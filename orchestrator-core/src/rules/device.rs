@@ -26,6 +26,7 @@ pub(crate) mod doubt;
 mod facts;
 pub(crate) mod hold;
 pub(crate) mod identity;
+pub(crate) mod label;
 pub(crate) mod name;
 pub mod presence;
 pub(crate) mod record;

@@ -21,6 +21,7 @@ fn dry_runs(claim: &str) -> Vec<Command> {
             Verb::Abort | Verb::Retry | Verb::Pause => r#"{"deployment":1,"dryRun":true}"#,
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
             Verb::DeviceImport => r#"{"devices":[{"device":"d9","group":"eu"}],"dryRun":true}"#,
+            Verb::DeviceLabel => r#"{"selector":"!a","set":{"a":"b"},"dryRun":true}"#,
             Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
             Verb::DeviceHold
             | Verb::DeviceRemove

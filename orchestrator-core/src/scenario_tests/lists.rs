@@ -218,6 +218,7 @@ fn a_list_of_whom_nobody_matches_ends_early_and_goes_on_to_the_end() {
     world.deploy("fw@1.0.0");
     let ask = |status, after: Option<String>| {
         let list = DeviceList {
+            selector: None,
             group: Some("eu".into()),
             status: Some(status),
             deployment: Some(1),

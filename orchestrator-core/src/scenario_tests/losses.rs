@@ -50,9 +50,9 @@ fn ordered(world: &mut World, command: Command) -> Input {
 /// To the group `us`.
 fn moved(device: &str) -> Command {
     Command::DeviceMove(DeviceMove {
-        device: device.into(),
+        device: Some(device.into()),
         group: "us".into(),
-        dry_run: false,
+        ..DeviceMove::default()
     })
 }
 
@@ -217,9 +217,9 @@ fn a_device_joins_a_group_and_is_let_go_there_whatever_deployment_of_it_is_lost(
     let joins = ordered(
         &mut world,
         Command::DeviceMove(DeviceMove {
-            device: "u1".into(),
+            device: Some("u1".into()),
             group: "eu".into(),
-            dry_run: false,
+            ..DeviceMove::default()
         }),
     );
     told(&world.tell(joins), "deployment 1");

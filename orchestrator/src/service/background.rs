@@ -8,7 +8,7 @@ use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::now::{Mode, Now};
 use hoist_orchestrator_core::model::search::{Found, Seek};
-use hoist_orchestrator_core::model::search::{Left, Old};
+use hoist_orchestrator_core::model::search::{Left, Old, PassPage, PassSeek};
 use hoist_orchestrator_core::reply::PlanResult;
 use hoist_protocol::id::{DeploymentId, RequestId, UserId};
 use tokio::task::{JoinError, JoinSet};
@@ -18,6 +18,7 @@ use super::replies::Answered;
 use super::{Service, ServiceError};
 use crate::artifacts;
 use crate::line;
+use crate::pass;
 use crate::retention::{self, Looks};
 use crate::rows::ReadError;
 use crate::survey;
@@ -33,6 +34,8 @@ pub(super) enum Background {
     Old(Result<Vec<Old>, ReadError>),
     /// A page of what is left of a removed deployment.
     Left(Result<Left, ReadError>),
+    /// The next devices of a pass.
+    Page(Result<PassPage, ReadError>),
     /// A search for a line.
     Line(Result<Box<Found>, ReadError>),
     /// The counting of a plan's members, by its number, with the answer it is part of.
@@ -101,6 +104,14 @@ impl Service {
             .spawn(async move { Background::Left(retention::left(&*store, deployment).await) });
     }
 
+    /// Finds the next devices that a pass has to change.
+    pub(super) fn find_page(&mut self, seek: PassSeek) {
+        let store = Arc::clone(&self.store);
+        self.background
+            .tasks
+            .spawn(async move { Background::Page(pass::page(&*store, seek).await) });
+    }
+
     /// Looks for a line; at most one for each limited deployment every ten seconds.
     pub(super) fn find_line(&mut self, seek: Seek) {
         let store = Arc::clone(&self.store);
@@ -153,6 +164,11 @@ impl Service {
             Ok(Background::Old(found)) => self.found_old(found).await,
             Ok(Background::Left(found)) => match self.passing(found)? {
                 Some(left) => self.decide_one(Input::Left(Box::new(left))).await,
+                // Its timer asks again.
+                None => Ok(()),
+            },
+            Ok(Background::Page(found)) => match self.passing(found)? {
+                Some(page) => self.decide_one(Input::PassPage(Box::new(page))).await,
                 // Its timer asks again.
                 None => Ok(()),
             },

@@ -128,6 +128,12 @@ pub(super) fn say_event(event: &Event) {
             device,
             fingerprint,
         } => tracing::info!(%device, fingerprint, "a device waits for approval"),
+        Event::DevicesChanged {
+            pass,
+            changed,
+            refused,
+            by,
+        } => tracing::info!(pass, changed, refused, %by, "devices changed"),
         // A command says more about the rest.
         _ => {}
     }
@@ -180,6 +186,7 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         | Answer::DeviceRemoved { device: named }
         | Answer::DeviceRevoked { device: named }
         | Answer::TokenRotated { device: named, .. }
+        | Answer::DeviceLabeled { device: named, .. }
         | Answer::DeviceApproved { device: named, .. } => device(named),
         Answer::Imported(devices) => {
             let added = devices
@@ -194,6 +201,7 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
             group: Some(group.to_string()),
             ..About::default()
         },
+        Answer::PassBegun { .. } => About::default(),
         Answer::Refused(_)
         | Answer::ClaimCreated { .. }
         | Answer::ClaimNamed { .. }

@@ -182,6 +182,7 @@ impl Service {
             Effect::ViewChanged(view) => self.views.changed(view),
             Effect::FindLine(seek) => self.find_line(seek),
             Effect::Sweep(deployment) => self.sweep(deployment),
+            Effect::Pass(seek) => self.find_page(*seek),
             Effect::ReleaseAdded { release, artifacts } => {
                 for id in artifacts {
                     self.config.artifacts.claim(id, &release);

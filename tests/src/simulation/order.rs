@@ -2,8 +2,8 @@
 //! scenario file read alike.
 
 use hoist_orchestrator_core::api::command::{
-    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceMove, DeviceRemove, GroupCreate, Limit,
-    ReleaseAdd, Retry,
+    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceLabel, DeviceMove, DeviceRemove,
+    GroupCreate, Limit, ReleaseAdd, Retry,
 };
 use hoist_orchestrator_core::api::request::CommandInput;
 use hoist_orchestrator_core::engine::input::Input;
@@ -142,6 +142,31 @@ pub fn duration_ms(text: &str) -> Result<u64, String> {
 
 type Parsed = (Command, Option<VerifiedRelease>);
 
+/// `device label d1 k=v k-`, or with `--selector` and no device.
+fn label(rest: &[&str], words: &mut Words) -> Result<Command, String> {
+    let selector = words.take("selector").map(str::to_owned);
+    let (device, changes) = match (&selector, rest.split_first()) {
+        (None, Some((device, changes))) => (Some((*device).to_owned()), changes),
+        _ => (None, rest),
+    };
+    let mut label = DeviceLabel {
+        device,
+        selector,
+        ..DeviceLabel::default()
+    };
+    for change in changes {
+        match (change.split_once('='), change.strip_suffix('-')) {
+            (Some((name, value)), _) => label.set.insert(name.to_owned(), value.to_owned()),
+            (None, Some(name)) => {
+                label.remove.push(name.to_owned());
+                None
+            }
+            (None, None) => return Err(format!("{change} is no label")),
+        };
+    }
+    Ok(Command::DeviceLabel(label))
+}
+
 fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
     let mut words = Words::of(text)?;
     let mut release = None;
@@ -174,10 +199,16 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
         }
         ["deploy", name] => deploy(name, &mut words, now_ms)?,
         ["device", "move", device, group] => Command::DeviceMove(DeviceMove {
-            device: (*device).to_owned(),
+            device: Some((*device).to_owned()),
             group: (*group).to_owned(),
-            dry_run: false,
+            ..DeviceMove::default()
         }),
+        ["device", "move"] => Command::DeviceMove(DeviceMove {
+            selector: words.take("selector").map(str::to_owned),
+            group: words.take("group").unwrap_or_default().to_owned(),
+            ..DeviceMove::default()
+        }),
+        ["device", "label", rest @ ..] => label(rest, &mut words)?,
         ["device", "hold", device] => Command::DeviceHold(DeviceHold {
             device: (*device).to_owned(),
             held: words.take("lift").is_none(),

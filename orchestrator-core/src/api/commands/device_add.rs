@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use hoist_protocol::access::Role;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{DeviceId, GroupId};
-use hoist_protocol::spec::{LABELS_MAX, TEXT_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
@@ -15,7 +14,7 @@ use crate::model::error::{Code, Rejection};
 use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
-use crate::rules::device::{self, access};
+use crate::rules::device::{self, access, label};
 use crate::rules::stop::Stop;
 use crate::rules::text::{one_line, parse_name};
 
@@ -166,16 +165,8 @@ fn added(command: &DeviceAdd, device: DeviceId, group: GroupId, issue: u32) -> A
 }
 
 fn check_texts(labels: &[(String, String)], device_type: &str) -> Result<(), Rejection> {
-    for (name, value) in labels {
-        one_line(name, "labels")?;
-        one_line(value, "labels")?;
-    }
+    label::check(labels)?;
     one_line(device_type, "type")?;
-    let long = |text: &str| text.len() > TEXT_BYTES_MAX;
-    if labels.len() > LABELS_MAX || labels.iter().any(|(k, v)| long(k) || long(v)) {
-        let why = "a device has at most 16 labels of 128 bytes each";
-        return Err(Rejection::new(Code::Size, why).field("labels"));
-    }
     if device_type.len() > hoist_protocol::device::TEXT_BYTES_MAX {
         let why = "a device type has at most 64 bytes";
         return Err(Rejection::new(Code::Size, why).field("type"));

@@ -7,7 +7,7 @@ use crate::api::body::Body;
 use crate::model::now::Now;
 use crate::query::body::{
     AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
-    DeviceWhy, EnrollList, EnrollWaiting, GroupList, ReleaseList, ReleaseShow, UserList,
+    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, ReleaseList, ReleaseShow, UserList,
 };
 use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
@@ -75,6 +75,15 @@ impl Body for GroupList {
 
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
         Ok(query::group_list(reader, self)?.map(ResultBody::Groups))
+    }
+}
+
+impl Body for PassList {
+    const WORD: &'static str = "pass-list";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::pass_list(reader)?.map(ResultBody::Passes))
     }
 }
 

@@ -4,7 +4,7 @@ use hoist_protocol::codec::Message;
 
 use crate::model::row::{
     AuditHeadRow, CloneRow, CounterRow, GroupCountRow, InstanceRow, NumbersRow, OpenedRow,
-    OutboxRow, RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
+    OutboxRow, PassesRow, RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -26,6 +26,7 @@ macro_rules! start_empty {
 start_empty! {
     InstanceRow
     NumbersRow
+    PassesRow
     CounterRow
     GroupCountRow
     OutboxRow

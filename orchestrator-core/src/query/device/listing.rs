@@ -9,6 +9,7 @@ use crate::model::key::{
 };
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow};
+use crate::model::selector::Selector;
 use crate::query::body::{DEVICES_MAX, DeviceList};
 use crate::query::cursor::Cursor;
 use crate::query::device::{item, of_record};
@@ -27,6 +28,7 @@ struct Wish {
     prefixes: Vec<Prefix>,
     group: Option<GroupId>,
     deployment: Option<(DeploymentId, DeploymentRow)>,
+    selector: Option<Selector>,
     status: Option<StatusWord>,
     wanted: usize,
     cursor: Cursor,
@@ -36,7 +38,8 @@ impl Wish {
     /// True if there may be rows along the way that are not listed.
     fn is_filtered(&self) -> bool {
         let members = matches!(self.prefixes[..], [Prefix::Members(_)]);
-        self.status.is_some() || self.is_by_stays() || (self.group.is_some() && !members)
+        let chosen = self.status.is_some() || self.selector.is_some();
+        chosen || self.is_by_stays() || (self.group.is_some() && !members)
     }
 
     /// True if devices are listed that were members when the deployment ended: their stays tell,
@@ -78,6 +81,10 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
         Ok(group) => group,
         Err(rejection) => return Ok(Err(rejection)),
     };
+    let selector = match list.selector.as_deref().map(Selector::parse).transpose() {
+        Ok(selector) => selector,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
     let deployment = match list.deployment.map(DeploymentId) {
         None => None,
         Some(id) => match reader.read(&DeploymentKey(id))? {
@@ -93,12 +100,19 @@ fn wish(reader: &Reader, list: &DeviceList) -> Queried<Wish> {
     let wanted = list.limit.unwrap_or(DEVICES_MAX);
     let number = list.deployment.map(|id| id.to_string());
     let status = list.status.map(|status| format!("{status:?}"));
-    let filter = [list.group.as_deref(), number.as_deref(), status.as_deref()];
+    let [group_text, selector_text] = [&list.group, &list.selector].map(|text| text.as_deref());
+    let filter = [
+        group_text,
+        number.as_deref(),
+        status.as_deref(),
+        selector_text,
+    ];
     Ok(Ok(Wish {
         cursor: Cursor::of(DeviceList::VERB, &filter),
         prefixes,
         group,
         deployment,
+        selector,
         status: list.status,
         wanted: usize::try_from(wanted).unwrap_or(1),
     }))
@@ -199,7 +213,9 @@ fn listed(reader: &Reader, wish: &Wish, devices: &[DeviceId]) -> Result<Vec<bool
         let latest = row.as_ref().and_then(|row: &DeviceRow| row.latest);
         // A device that was removed is in no group.
         let group = row.as_ref().map(|row| &row.group);
-        let grouped = wish.group.is_none() || wish.group.as_ref() == group;
+        let labels = row.as_ref().map_or(&[][..], |row| &row.labels);
+        let selected = wish.selector.as_ref().is_none_or(|by| by.matches(labels));
+        let grouped = selected && (wish.group.is_none() || wish.group.as_ref() == group);
         shown.push((wish.id().or(latest), grouped, row));
     }
     let records = devices.iter().zip(&shown).filter_map(|(device, shown)| {

@@ -29,7 +29,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             | TimerKind::Sweep(_)
             | TimerKind::Claim(_)
             | TimerKind::Rollout(_)
-            | TimerKind::Fallback(_) => None,
+            | TimerKind::Fallback(_)
+            | TimerKind::Pass => None,
         },
         _ => None,
     }

@@ -38,6 +38,10 @@ impl Server {
                 }
             }
             Output::Effect(Effect::Sweep(deployment)) => self.sweeps.push_back(deployment),
+            Output::Effect(Effect::Pass(seek)) => {
+                let page = self.rows.pass_page(&seek);
+                self.found.push_back(page.expect("readable rows"));
+            }
             Output::Effect(Effect::FindLine(seek)) => self.seeks.push_back(seek),
             Output::Respond(response, _) => {
                 if let Response::Reply {
