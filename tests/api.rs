@@ -45,6 +45,8 @@ fn typed(verb: Verb) -> &'static str {
         Verb::DeviceImport => "device import",
         Verb::DeviceLabel => "device label",
         Verb::PassList => "device passes",
+        Verb::Freeze => "freeze",
+        Verb::Unfreeze => "unfreeze",
         Verb::DeviceMove => "device move",
         Verb::DeviceHold => "device hold",
         Verb::DeviceApprove => "device approve",

@@ -34,6 +34,7 @@ mod enroll;
 mod enroll_text;
 mod external_broker;
 mod filters;
+mod freeze;
 mod full_disk;
 mod groups;
 mod hints;

@@ -23,7 +23,8 @@ pub(crate) use audit::Audit;
 pub(crate) use broker::{Broker, Doctor, Render};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{
-    Device, DeviceAdd, DeviceApprove, DeviceRevoke, DeviceToken, Group, Import, TokenRotate, Why,
+    Device, DeviceAdd, DeviceApprove, DeviceLabel, DeviceMove, DeviceRevoke, DeviceToken, Group,
+    Import, TokenRotate, Why,
 };
 pub(crate) use enroll::Enroll;
 pub(crate) use keys::{Keys, Rotate, SignArgs};
@@ -93,6 +94,10 @@ pub(crate) enum Command {
     /// Register, look at, move, hold and remove devices, and ask why one does not start
     #[command(subcommand)]
     Device(Device),
+    /// Let nobody start anything, in a group or anywhere; who has started finishes
+    Freeze(Freeze),
+    /// Lift a freeze: what waits begins
+    Unfreeze(Freeze),
     /// Let devices set themselves up: make, list and revoke claims
     #[command(subcommand)]
     Enroll(Enroll),
@@ -126,6 +131,15 @@ pub(crate) enum Command {
         /// For which shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Freeze {
+    /// The group [default: everything, groups that are created later included]
+    pub(crate) group: Option<String>,
+    /// Say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Default, Args)]

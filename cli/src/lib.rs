@@ -121,6 +121,8 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Deployment(command) => commands::deployment::run(context, command).await,
         Command::Device(command) => commands::device::run(context, command).await,
         Command::Enroll(command) => commands::enroll::run(context, command).await,
+        Command::Freeze(wish) => commands::freeze::freeze(context, wish).await,
+        Command::Unfreeze(wish) => commands::freeze::unfreeze(context, wish).await,
         Command::Group(command) => commands::group::run(context, command).await,
         Command::User(command) => commands::user::run(context, command).await,
         Command::Audit(command) => commands::audit::run(context, command).await,

@@ -10,8 +10,8 @@ use crate::model::counter::Totals;
 use crate::model::damage::Damage;
 use crate::model::error::Rejection;
 use crate::model::key::{
-    DeploymentKey, ForgottenKey, GroupCountKey, GroupKey, Key, Prefix, ReleaseKey, ReleaseNameKey,
-    RolloutKey, RowKey,
+    DeploymentKey, FleetFreezeKey, ForgottenKey, GroupCountKey, GroupKey, Key, Prefix, ReleaseKey,
+    ReleaseNameKey, RolloutKey, RowKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{CounterRow, GroupCountRow, GroupRow, InstanceRow, StartsEmpty};
@@ -19,8 +19,9 @@ use crate::model::time::format_time;
 use crate::model::txn::{Stored, Txn, Undecided};
 use crate::query::explain::SpecsOut;
 use crate::reply::view::{DeploymentView, FleetView, GroupView};
-use crate::reply::{API_VERSION, ReleaseDetail, ResultBody};
+use crate::reply::{API_VERSION, FrozenItem, ReleaseDetail, ResultBody};
 use crate::rules::deployment::retention;
+use crate::rules::freeze::{self, Freeze};
 
 mod audit;
 pub mod body;
@@ -244,8 +245,28 @@ pub fn deployment_view(reader: &Reader, id: DeploymentId) -> Result<Option<Deplo
         None => None,
     };
     let counted = (&totals, counted_ms);
-    let view = DeploymentView::new(id, (&row, rollout.as_ref()), counted, count.members);
+    let mut view = DeploymentView::new(id, (&row, rollout.as_ref()), counted, count.members);
+    view.frozen = row.end.is_none() && freeze_of(reader, &row.group)?.is_some();
     Ok(Some(view))
+}
+
+/// The freeze that a group is under; none of a group that is gone.
+fn freeze_of(reader: &Reader, group: &GroupId) -> Result<Option<Freeze>, Need> {
+    let key = GroupKey(group.clone());
+    reader.want([key.key(), FleetFreezeKey.key()])?;
+    match reader.read(&key)? {
+        Some(row) => Ok(freeze::of(reader.rows(), &row)?),
+        None => Ok(None),
+    }
+}
+
+/// The freeze of everything, if there is one.
+///
+/// # Errors
+/// [`Need`]: answer it and ask again.
+pub fn frozen(reader: &Reader) -> Result<Option<FrozenItem>, Need> {
+    let frozen = freeze::of_everything(reader.rows())?;
+    Ok(frozen.as_ref().map(FrozenItem::of_everything))
 }
 
 /// The summed counters of a deployment, and when one of them changed last in Unix ms.
@@ -268,7 +289,9 @@ pub fn group_view(reader: &Reader, group: &GroupId, now: Now) -> Result<Option<G
         return Ok(None);
     };
     let count = group_count(reader, group)?;
-    Ok(Some(GroupView::new(group, &row, count, now.unix_ms)))
+    let mut view = GroupView::new(group, &row, count, now.unix_ms);
+    view.frozen = freeze_of(reader, group)?.as_ref().map(FrozenItem::of);
+    Ok(Some(view))
 }
 
 /// A group's members, and who of them is known to be online (W8).
@@ -291,6 +314,7 @@ pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
         online: 0,
         groups: 0,
         deployments: Vec::new(),
+        frozen: frozen(reader)?,
         updated_at: format_time(now.unix_ms),
     };
     let groups = reader.all(&Prefix::Groups)?;

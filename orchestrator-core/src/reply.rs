@@ -1,7 +1,7 @@
 //! The JSON of replies. [`Answer`] is what a changing command ended in and is stored
 //! under its request id, so it holds no secret; [`ResultBody`] is what goes out.
 
-use hoist_protocol::id::{ClaimId, DeploymentId, DeviceId, GroupId, RequestId};
+use hoist_protocol::id::{ClaimId, DeploymentId, DeviceId, GroupId};
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::Rejection;
@@ -12,6 +12,8 @@ use crate::rules::deployment::Created;
 mod audit;
 mod bounded;
 mod deploy;
+mod envelope;
+mod freeze;
 mod import;
 mod item;
 mod pass;
@@ -25,6 +27,8 @@ mod word;
 pub use audit::AuditItem;
 pub use bounded::bounded;
 pub use deploy::{DeployResult, DeploySeveralResult};
+pub use envelope::{ErrorBody, Reply};
+pub use freeze::{FreezeResult, FrozenItem};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
 pub use item::{
@@ -47,74 +51,6 @@ pub use word::{PresenceWord, RollbackWord, ScriptEnd, StepWord};
 
 /// The `apiVersion` of every JSON document.
 pub const API_VERSION: &str = "hoist/v1";
-
-/// A reply. The server writes `Reply<ResultBody>`, a client reads `Reply<DeployResult>`
-/// and so on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Reply<R> {
-    /// Always [`API_VERSION`].
-    pub api_version: String,
-    /// The request's id.
-    pub request: String,
-    /// True if the command was done.
-    pub ok: bool,
-    /// The result, when the command was done.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
-    pub result: Option<R>,
-    /// Why not, when it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorBody>,
-}
-
-impl<R> Reply<R> {
-    /// The reply to `request`.
-    #[must_use]
-    pub fn new(request: &RequestId, outcome: Result<R, Rejection>) -> Self {
-        let (ok, result, error) = match outcome {
-            Ok(result) => (true, Some(result), None),
-            Err(rejection) => (false, None, Some(rejection.into())),
-        };
-        Self {
-            api_version: API_VERSION.to_owned(),
-            request: request.to_string(),
-            ok,
-            result,
-            error,
-        }
-    }
-}
-
-/// The error of a failed command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// Stable code, `E_…`.
-    pub code: String,
-    /// A few words.
-    pub title: String,
-    /// One sentence.
-    pub detail: String,
-    /// The advice for the person who sent the command.
-    pub hint: String,
-    /// The field at fault.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-}
-
-impl From<Rejection> for ErrorBody {
-    fn from(rejection: Rejection) -> Self {
-        Self {
-            code: rejection.code.as_str().to_owned(),
-            title: rejection.code.title().to_owned(),
-            detail: bounded(&rejection.detail),
-            hint: match rejection.hint {
-                Some(hint) => bounded(&hint),
-                None => rejection.code.hint().to_owned(),
-            },
-            field: rejection.field.as_deref().map(bounded),
-        }
-    }
-}
 
 /// The answer to a changing command; stored, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,17 +172,11 @@ pub enum Answer {
     /// `pause`, `resume`, `approve`
     WentOn(RolloutResult),
     /// `device-label` of one device
-    DeviceLabeled {
-        /// Which device.
-        device: DeviceId,
-        /// Its labels now, sorted by name.
-        labels: Vec<(String, String)>,
-    },
+    DeviceLabeled(DeviceLabelResult),
     /// `device-label` and `device-move` of all that a selector names
-    PassBegun {
-        /// The number of the pass; none after a dry run.
-        pass: Option<u32>,
-    },
+    PassBegun(PassResult),
+    /// `freeze`, `unfreeze`
+    Frozen(FreezeResult),
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -335,13 +265,9 @@ impl Answer {
                 })
             }
             Self::ImportPlanned(result) => ResultBody::Imported(result),
-            Self::DeviceLabeled { device, labels } => {
-                ResultBody::DeviceLabeled(DeviceLabelResult {
-                    device: device.to_string(),
-                    labels: labels.into_iter().collect(),
-                })
-            }
-            Self::PassBegun { pass } => ResultBody::PassBegun(PassResult { pass }),
+            Self::DeviceLabeled(result) => ResultBody::DeviceLabeled(result),
+            Self::PassBegun(result) => ResultBody::PassBegun(result),
+            Self::Frozen(result) => ResultBody::Frozen(result),
         })
     }
 }
@@ -372,6 +298,8 @@ pub enum ResultBody {
     DeviceLabeled(DeviceLabelResult),
     /// `device-label` and `device-move` of all that a selector names
     PassBegun(PassResult),
+    /// `freeze`, `unfreeze`
+    Frozen(FreezeResult),
     /// `pass-list`
     Passes(ListResult<PassItem>),
     /// `device-hold`

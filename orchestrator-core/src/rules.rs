@@ -6,6 +6,7 @@ pub(crate) mod ctx;
 pub mod deployment;
 pub mod device;
 pub(crate) mod enrollment;
+pub mod freeze;
 pub(crate) mod group;
 pub mod pass;
 pub(crate) mod recovery;

@@ -133,15 +133,6 @@ impl World {
         }
     }
 
-    /// Finds every page of the passes, and those that follow from them.
-    fn find_pages(&mut self) {
-        while !self.pages.is_empty() {
-            let seek = self.pages.remove(0);
-            let page = self.rows.pass_page(&seek).unwrap();
-            self.tell(page);
-        }
-    }
-
     fn pass(&mut self, ms: u64) {
         self.now.unix_ms += ms;
         self.now.uptime_ms += ms;
@@ -386,6 +377,7 @@ mod doubt;
 mod dry_runs;
 mod enrollment;
 mod fleet;
+mod freezes;
 mod groups;
 mod identity;
 mod imports;

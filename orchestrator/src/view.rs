@@ -10,8 +10,8 @@ use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::{DeploymentRow, GroupRow};
 use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::query;
-use hoist_orchestrator_core::reply::API_VERSION;
 use hoist_orchestrator_core::reply::view::{HealthView, ProblemItem};
+use hoist_orchestrator_core::reply::{API_VERSION, FrozenItem};
 use hoist_protocol::topic::{Topic, Topics, View};
 
 use crate::health::{Health, Problem};
@@ -37,6 +37,8 @@ pub(crate) struct Views {
     /// When each view went out; entries older than [`PERIOD`] are forgotten.
     recent: BTreeMap<View, Instant>,
     started_ms: u64,
+    /// The freeze of everything, as of the last look at all views.
+    frozen: Option<FrozenItem>,
     health: Health,
 }
 
@@ -49,6 +51,7 @@ impl Views {
             changed: BTreeSet::new(),
             recent: BTreeMap::new(),
             started_ms: unix_ms(),
+            frozen: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl Views {
     /// Every view may be missing at the broker.
     pub(crate) async fn all_changed(&mut self) -> Result<(), ReadError> {
         self.changed.extend([View::Fleet, View::Health]);
+        self.frozen = read(&*self.store, query::frozen).await?;
         for (key, _) in rows::all::<GroupRow>(&*self.store, &Prefix::Groups).await? {
             let group = Prefix::Groups.rest(&key).and_then(|text| text.parse().ok());
             self.changed.extend(group.map(View::Group));
@@ -173,6 +177,7 @@ impl Views {
             api_version: API_VERSION.to_owned(),
             status: status.to_owned(),
             problems: problems.into_iter().take(PROBLEMS_MAX).map(item).collect(),
+            frozen: self.frozen.clone(),
             started_at: format_time(self.started_ms),
             updated_at: format_time(now.unix_ms),
         }

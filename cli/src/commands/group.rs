@@ -2,7 +2,7 @@
 
 use hoist_orchestrator_core::api::command::{GroupCreate, GroupRemove, Verb};
 use hoist_server::failure::Failure;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::args::Group;
 use crate::context::Context;
@@ -15,8 +15,17 @@ const SHAPE: Shape = Shape {
         column("MEMBERS", "/members", Show::Plain),
         column("ONLINE", "/online", Show::Plain),
         column("ACTIVE DEPLOYMENTS", "/deployments", Show::Plain),
+        column("FROZEN", "", Show::Made(frozen)),
     ],
 };
+
+/// By whom it is frozen, if it is.
+fn frozen(item: &Value) -> String {
+    match item["frozen"]["by"].as_str() {
+        Some(by) => format!("by {by}"),
+        None => "-".to_owned(),
+    }
+}
 
 /// Runs one of the group commands.
 pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure> {

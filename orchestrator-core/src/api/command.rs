@@ -31,6 +31,7 @@ pub use crate::api::commands::device_revoke::DeviceRevoke;
 pub use crate::api::commands::device_token_rotate::DeviceTokenRotate;
 pub use crate::api::commands::enroll_create::EnrollCreate;
 pub use crate::api::commands::enroll_revoke::EnrollRevoke;
+pub use crate::api::commands::freeze::{Freeze, Unfreeze};
 pub use crate::api::commands::group_create::GroupCreate;
 pub use crate::api::commands::group_remove::GroupRemove;
 pub use crate::api::commands::pause::{Pause, Resume};
@@ -182,6 +183,8 @@ verbs! {
     Resume
     Approve
     Retry
+    Freeze
+    Unfreeze
     DeviceAdd
     DeviceImport
     DeviceLabel

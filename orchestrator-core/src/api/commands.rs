@@ -14,6 +14,7 @@ pub(crate) mod device_revoke;
 pub(crate) mod device_token_rotate;
 pub(crate) mod enroll_create;
 pub(crate) mod enroll_revoke;
+pub(crate) mod freeze;
 pub(crate) mod group_create;
 pub(crate) mod group_remove;
 pub(crate) mod pause;

@@ -11,11 +11,11 @@ use crate::api::remembered::RequestRow;
 use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
-    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, ForgottenRow,
-    GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NotedRootRow, NumbersRow,
-    OpenedRow, OutboxRow, PassesRow, RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow,
-    ReleaseRow, RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow, TroubleRow,
-    WaitingCountRow, WaitingRow,
+    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, FleetFreezeRow,
+    ForgottenRow, GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NotedRootRow,
+    NumbersRow, OpenedRow, OutboxRow, PassesRow, RecordRow, RecoveryRow, RefusedRow,
+    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow,
+    TroubleRow, WaitingCountRow, WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -241,6 +241,7 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         31 => is::<HistoryRow>(bytes)?,
         35 => is::<NotedRootRow>(bytes)?,
         32 => is::<PassesRow>(bytes)?,
+        33 => is::<FleetFreezeRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

@@ -194,7 +194,6 @@ pub fn hint(input: &Input) -> Vec<Key> {
             vec![GroupKey(group.clone()).key()]
         }
         Input::RecoverDevice { device, .. } => vec![DeviceKey(device.clone()).key()],
-        Input::RecoverRelease(_) => Vec::new(),
         Input::Command(command) => request::hint(command),
         Input::Enroll(ask) => enrollment::hint(ask),
         Input::UserManaged { deed, .. } => {
@@ -224,6 +223,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
         Input::Uptime
         | Input::RootInEffect(_)
+        | Input::RecoverRelease(_)
         | Input::SignedBy(_)
         | Input::ReserveGenerations(_)
         | Input::BrokerForgot

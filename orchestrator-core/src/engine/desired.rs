@@ -10,6 +10,7 @@ use crate::model::key::{DeploymentKey, RowKey};
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
 use crate::model::state::DeploymentState;
 use crate::model::txn::{Txn, Undecided};
+use crate::rules::freeze;
 
 /// The generation after `previous`: issue time, but always rising (W1).
 #[must_use]
@@ -75,7 +76,7 @@ pub fn device_spec(device: &DeviceRow, generation: Generation) -> DeviceSpec {
 pub struct GroupRows {
     /// The group.
     pub group: GroupRow,
-    /// Its active deployments.
+    /// Its active deployments; none while it is frozen.
     pub deployments: Vec<(DeploymentId, DeploymentRow)>,
     /// Damage to other active deployments. The spec goes out without them, because absence is abort
     /// (W2): one that is lost must not keep the end of another one from its devices (S4).
@@ -90,9 +91,11 @@ pub fn read_group(txn: &Txn, group: &GroupId) -> Result<Option<GroupRows>, Undec
     let Some(row) = crate::rules::group::read(txn, group)? else {
         return Ok(None);
     };
-    txn.want(row.active.iter().map(|id| DeploymentKey(*id).key()))?;
+    let is_frozen = freeze::of(txn, &row)?.is_some();
+    let listed = if is_frozen { &[][..] } else { &row.active[..] };
+    txn.want(listed.iter().map(|id| DeploymentKey(*id).key()))?;
     let (mut deployments, mut damaged) = (Vec::new(), Vec::new());
-    for id in &row.active {
+    for id in listed {
         match txn.require_or_damage(&DeploymentKey(*id))? {
             Ok(deployment) => deployments.push((*id, deployment)),
             Err(damage) => damaged.push(damage),

@@ -3,7 +3,7 @@
 
 use hoist_protocol::topic::Topic;
 
-use super::Engine;
+use super::{Engine, Link};
 use crate::api::response::Decision;
 use crate::engine::arrival::{Arrival, Content, WithoutSpec};
 use crate::engine::batch::Batch;
@@ -66,6 +66,9 @@ impl<S: Seals> Engine<S> {
             Effect::GroupSpecChanged(group) => return changed(Subject::Group(group.clone())),
             Effect::DeviceSpecChanged(device) => return changed(Subject::Device(device.clone())),
             Effect::PublishRelease(release) => return changed(Subject::Release(*release)),
+            Effect::EveryGroupChanged => {
+                self.walks.groups |= self.link == Link::Listening;
+            }
             Effect::GenerationsReserved(reserved) => return difference.reserved(*reserved),
             Effect::ReadStatus(device) => {
                 let status = Topic::Status(device.clone());

@@ -5,7 +5,7 @@ use crate::engine::arrival::{Arrival, Content};
 use crate::engine::batch::{Batch, Step};
 use crate::engine::event::{Output, Turn, missing};
 use crate::engine::input::Input;
-use crate::engine::publish::Publisher;
+use crate::engine::publish::{Cause, Publisher};
 use crate::engine::seals::Seals;
 use crate::engine::walk::Walk;
 use crate::model::damage::Damage;
@@ -94,8 +94,14 @@ impl<S: Seals> Engine<S> {
             self.job = Job::Walk(walk);
             return Turn::Scan(scan);
         }
-        if let Some(subjects) = walk.subjects {
-            self.publisher.subscribed(subjects);
+        match walk.subjects {
+            Some(subjects) if walk.looks => {
+                for subject in subjects {
+                    self.publisher.difference.mark(subject, Cause::Changed);
+                }
+            }
+            Some(subjects) => self.publisher.subscribed(subjects),
+            None => {}
         }
         self.arrived(walk.inputs);
         self.arrived(walk.doubts.then_some(Input::ResyncAsked));

@@ -44,6 +44,8 @@ pub(super) struct Walk {
     pub(super) inputs: Vec<Input>,
     /// To be published again, in a walk for that.
     pub(super) subjects: Option<Vec<Subject>>,
+    /// True if they are only looked at: what did not change is not published again.
+    pub(super) looks: bool,
 }
 
 impl Range {
@@ -74,6 +76,7 @@ impl Walk {
             doubts: false,
             inputs: Vec::new(),
             subjects: None,
+            looks: false,
         }
     }
 
@@ -101,6 +104,15 @@ impl Walk {
         Self {
             subjects: Some(Vec::new()),
             ..Self::over(&ranges)
+        }
+    }
+
+    /// Every group, to see what differs from its spec at the broker.
+    pub(super) fn groups() -> Self {
+        Self {
+            subjects: Some(Vec::new()),
+            looks: true,
+            ..Self::over(&[Range::Groups])
         }
     }
 
@@ -171,12 +183,13 @@ pub(super) struct Walks {
     pub(super) timers: bool,
     pub(super) doubts: bool,
     pub(super) shared: bool,
+    pub(super) groups: bool,
 }
 
 impl Walks {
     /// True if there is one.
     pub(super) fn any(self) -> bool {
-        self.timers || self.doubts || self.shared
+        self.timers || self.doubts || self.shared || self.groups
     }
 
     /// The next of them.
@@ -187,12 +200,16 @@ impl Walks {
         if std::mem::take(&mut self.shared) {
             return Some(Walk::shared());
         }
+        if std::mem::take(&mut self.groups) {
+            return Some(Walk::groups());
+        }
         std::mem::take(&mut self.timers).then(Walk::timers)
     }
 
     /// A walk did not come to its end. Timers are due again by themselves.
     pub(super) fn again(&mut self, walk: &Walk) {
         match &walk.subjects {
+            Some(_) if walk.looks => self.groups = true,
             Some(_) => self.shared = true,
             None => self.doubts |= walk.doubts,
         }

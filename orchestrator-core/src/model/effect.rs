@@ -31,6 +31,8 @@ pub enum Effect {
     ViewChanged(View),
     /// A group's spec may have changed.
     GroupSpecChanged(GroupId),
+    /// The spec of every group may have changed, and each view.
+    EveryGroupChanged,
     /// A device's spec may have changed, or its device is gone.
     DeviceSpecChanged(DeviceId),
     /// Read a device's retained status again: what it said may have been missed (S7).
@@ -261,6 +263,20 @@ pub enum Event {
         /// Number of refusals since the last event of this device and code.
         count: u64,
     },
+    /// Nobody starts anything any more, in a group or anywhere; who has started finishes.
+    Frozen {
+        /// Which group; none is everything.
+        group: Option<GroupId>,
+        /// By whom.
+        by: UserId,
+    },
+    /// A freeze was lifted.
+    Unfrozen {
+        /// Of which group; none is everything.
+        group: Option<GroupId>,
+        /// By whom.
+        by: UserId,
+    },
     /// A change of all devices that a selector names is done.
     DevicesChanged {
         /// The number of the pass.
@@ -382,6 +398,8 @@ impl Event {
             Self::DeviceFailed { .. } => "device-failed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceRefused { .. } => "device-refused",
+            Self::Frozen { .. } => "frozen",
+            Self::Unfrozen { .. } => "unfrozen",
             Self::DevicesChanged { .. } => "devices-changed",
             Self::DeviceRemoved { .. } => "device-removed",
             Self::DeviceRevoked { .. } => "device-revoked",

@@ -101,6 +101,9 @@ impl InstanceKey {
 /// The numbers of deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumbersKey;
+/// The freeze of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FleetFreezeKey;
 /// The passes over all devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassesKey;
@@ -275,6 +278,7 @@ keys! {
     RolloutKey => RolloutRow, |key| number(30, key.0, &[]);
     HistoryKey => HistoryRow, |key| number(31, key.0, &key.1.to_be_bytes());
     PassesKey => PassesRow, |_key| Key(vec![32]);
+    FleetFreezeKey => FleetFreezeRow, |_key| Key(vec![33]);
     AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
     NotedRootKey => NotedRootRow, |_key| Key(vec![35]);
 }

@@ -14,6 +14,7 @@ mod claim;
 mod deployment;
 mod device;
 mod end_reason;
+mod freeze;
 mod group_count;
 mod instance;
 mod numbers;
@@ -32,6 +33,7 @@ pub use claim::{
 pub use deployment::{DeploymentRow, End};
 pub use device::{Access, DeviceRow, FactsRow, PresenceRecord, Revoked, STAYS_MAX, Stay};
 pub use end_reason::EndReason;
+pub use freeze::{FleetFreezeRow, Frozen};
 pub use group_count::GroupCountRow;
 pub(crate) use instance::GENERATIONS_MS;
 pub use instance::InstanceRow;
@@ -101,10 +103,11 @@ grown! {
     DeviceRow, 32_768, [1, 1];
     MemberRow, 128, [1];
     GroupCountRow, 32, [1];
+    GroupRow, 4_096, [1];
 }
 
 rows! {
-    GroupRow, 4_096;
+    FleetFreezeRow, 128;
     ReleaseRow, 24_576;
     ReleaseNameRow, 32;
     RecordRow, 1_024;
@@ -143,6 +146,8 @@ pub struct GroupRow {
     pub leaving: u32,
     /// Unix time of creation, in ms.
     pub created_ms: u64,
+    /// Since when and by whom it is frozen, by itself; everything may be ([`FleetFreezeRow`]).
+    pub frozen: Option<Frozen>,
 }
 
 impl GroupRow {
@@ -156,6 +161,7 @@ impl GroupRow {
             turn: 0,
             leaving: 0,
             created_ms,
+            frozen: None,
         }
     }
 }

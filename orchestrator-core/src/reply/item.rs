@@ -12,7 +12,7 @@ use crate::model::row::{Access, DeviceRow, RefusedRow};
 use crate::model::time::format_time;
 use crate::model::word::Word;
 use crate::reply::view::DeploymentView;
-use crate::reply::{PresenceWord, RollbackWord, ScriptEnd, StepWord};
+use crate::reply::{FrozenItem, PresenceWord, RollbackWord, ScriptEnd, StepWord};
 
 /// The outer status of a device deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -239,6 +239,9 @@ pub struct GroupItem {
     pub members: u32,
     /// Those online.
     pub online: u32,
+    /// Since when and by whom nobody in it starts anything; null when it is not frozen.
+    #[serde(default)]
+    pub frozen: Option<FrozenItem>,
     /// Active deployments.
     pub deployments: Vec<DeploymentId>,
 }

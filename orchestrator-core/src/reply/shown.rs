@@ -35,8 +35,9 @@ impl Answer {
             | Self::ClaimNamed { .. }
             | Self::DeviceRevoked { .. }
             | Self::TokenRotated { .. }
-            | Self::DeviceLabeled { .. }
-            | Self::PassBegun { .. }
+            | Self::DeviceLabeled(_)
+            | Self::PassBegun(_)
+            | Self::Frozen(_)
             | Self::ImportPlanned(_) => Vec::new(),
         };
         deployments.into_iter().map(View::Deployment).collect()

@@ -11,7 +11,7 @@ use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow, Rollo
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::model::word::Word;
-use crate::reply::{API_VERSION, PausedView, PhaseView};
+use crate::reply::{API_VERSION, FrozenItem, PausedView, PhaseView};
 use crate::rules::deployment::settled::waits_for_nobody;
 
 /// `view/deployment/<n>`
@@ -39,6 +39,10 @@ pub struct DeploymentView {
     /// Devices that may have started by now; null when everyone may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<u32>,
+    /// True if its group, or everything, is frozen: nobody starts it, and who has started finishes.
+    /// Left out when it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// True if every member has a final status.
     pub settled: bool,
     /// The counts of its device limit, when it has one (S10).
@@ -116,6 +120,9 @@ pub struct GroupView {
     pub online: u32,
     /// Active deployments.
     pub deployments: Vec<DeploymentId>,
+    /// Since when and by whom nobody in it starts anything; null when it is not frozen.
+    #[serde(default)]
+    pub frozen: Option<FrozenItem>,
     /// When this was looked up, RFC 3339.
     pub updated_at: String,
 }
@@ -134,6 +141,9 @@ pub struct FleetView {
     pub groups: u32,
     /// Active deployments.
     pub deployments: Vec<DeploymentId>,
+    /// Since when and by whom everything is frozen; null when it is not.
+    #[serde(default)]
+    pub frozen: Option<FrozenItem>,
     /// When this was looked up, RFC 3339.
     pub updated_at: String,
 }
@@ -148,6 +158,9 @@ pub struct HealthView {
     pub status: String,
     /// The problems of now; those that stop the whole server come first.
     pub problems: Vec<ProblemItem>,
+    /// Since when and by whom everything is frozen, which is no problem; null when it is not.
+    #[serde(default)]
+    pub frozen: Option<FrozenItem>,
     /// RFC 3339.
     pub started_at: String,
     /// RFC 3339.
@@ -193,6 +206,7 @@ impl DeploymentView {
             paused: row.paused.as_ref().map(Into::into),
             phase: phases.map(|rollout| PhaseView::of(row, rollout)),
             allowed: rollout.and_then(|rollout| may_have_started(row, rollout)),
+            frozen: false,
             settled: waits_for_nobody(row, totals, members),
             limit: row.limit.map(|devices| LimitCounts {
                 devices,
@@ -247,6 +261,7 @@ impl GroupView {
             members: count.members,
             online: count.online,
             deployments: row.active.clone(),
+            frozen: None,
             updated_at: format_time(now_ms),
         }
     }

@@ -50,6 +50,8 @@ explained! {
         Superseded,
         /// The deployment was aborted (S4).
         Aborted,
+        /// Its group, or everything, is frozen: nobody starts anything.
+        Frozen,
         /// An operator holds the device.
         Held,
         /// It was revoked: it comes in no more with what it has.
@@ -245,6 +247,9 @@ pub struct Plan {
     pub existing: Option<DeploymentId>,
     /// Where it would be: scheduled or active.
     pub state: DeploymentState,
+    /// True if the group, or everything, is frozen: nobody starts before that is lifted.
+    #[serde(default)]
+    pub frozen: bool,
     /// Devices in the group now.
     pub members: u32,
     /// Those that would start.

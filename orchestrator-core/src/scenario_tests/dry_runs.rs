@@ -22,6 +22,7 @@ fn dry_runs(claim: &str) -> Vec<Command> {
             Verb::DeviceAdd => r#"{"device":"d9","group":"eu","dryRun":true}"#,
             Verb::DeviceImport => r#"{"devices":[{"device":"d9","group":"eu"}],"dryRun":true}"#,
             Verb::DeviceLabel => r#"{"selector":"!a","set":{"a":"b"},"dryRun":true}"#,
+            Verb::Freeze | Verb::Unfreeze => r#"{"group":"eu","dryRun":true}"#,
             Verb::DeviceMove => r#"{"device":"d1","group":"unassigned","dryRun":true}"#,
             Verb::DeviceHold
             | Verb::DeviceRemove

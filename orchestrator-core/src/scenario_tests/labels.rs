@@ -6,6 +6,7 @@ use super::*;
 use crate::api::command::DeviceLabel;
 use crate::model::key::PassesKey;
 use crate::model::row::{Pass, PassesRow};
+use crate::reply::PassResult;
 use crate::rules::pass::DEVICES_MAX;
 
 fn of(device: &str, changes: &[&str]) -> DeviceLabel {
@@ -39,6 +40,15 @@ fn changed(changes: &[&str]) -> DeviceLabel {
 }
 
 impl World {
+    /// Finds every page of the passes, and those that follow from them.
+    pub(super) fn find_pages(&mut self) {
+        while !self.pages.is_empty() {
+            let seek = self.pages.remove(0);
+            let page = self.rows.pass_page(&seek).unwrap();
+            self.tell(page);
+        }
+    }
+
     pub(super) fn label(&mut self, device: &str, changes: &[&str]) -> Answer {
         self.order(Command::DeviceLabel(of(device, changes)))
     }
@@ -77,9 +87,10 @@ fn labels_of_a_device_are_set_and_taken_away_and_are_in_its_spec() {
     let mut world = World::with_devices(&["d1"]);
     world.slow = true;
     let answer = world.label("d1", &["site=eu", "board=a"]);
-    let Answer::DeviceLabeled { labels, .. } = answer else {
+    let Answer::DeviceLabeled(result) = answer else {
         panic!("{answer:?}");
     };
+    let labels: Vec<(String, String)> = result.labels.into_iter().collect();
     assert_eq!(labels, world.device_spec("d1").labels);
     assert_eq!(world.labels("d1"), "board=a site=eu");
     let outbox = OutboxKey("d1".parse().unwrap());
@@ -139,7 +150,7 @@ fn all_that_a_selector_names_are_changed_page_by_page_and_others_are_not() {
         world.label(name, &["site=eu"]);
     }
     let answer = world.label_all("site=eu", &["ring=canary", "site-"]);
-    assert_eq!(answer, Answer::PassBegun { pass: Some(1) });
+    assert_eq!(answer, Answer::PassBegun(PassResult { pass: Some(1) }));
     assert_eq!(world.labels("d000"), "site=eu", "in the background");
     world.find_pages();
     for (place, name) in names(count).iter().enumerate() {
@@ -198,7 +209,7 @@ fn changes_of_many_devices_that_wait_are_bounded() {
     let mut world = World::with_devices(&["d1"]);
     for number in 1..=8 {
         let answer = world.label_all("!none", &["ring=a"]);
-        assert_eq!(answer, Answer::PassBegun { pass: Some(number) });
+        assert_eq!(answer, Answer::PassBegun(PassResult { pass: Some(number) }));
     }
     assert_eq!(
         refusal(&world.label_all("!none", &["a=b"])),
@@ -206,7 +217,7 @@ fn changes_of_many_devices_that_wait_are_bounded() {
     );
     world.find_pages();
     let answer = world.label_all("!none", &["a=b"]);
-    assert_eq!(answer, Answer::PassBegun { pass: Some(9) });
+    assert_eq!(answer, Answer::PassBegun(PassResult { pass: Some(9) }));
     assert_eq!(world.passes().len(), 8, "the oldest is told no more");
 }
 
@@ -257,7 +268,7 @@ fn a_dry_run_of_a_change_of_many_devices_begins_none() {
         ..all("!none", &["a=b"])
     };
     let answer = world.order(Command::DeviceLabel(dry));
-    assert_eq!(answer, Answer::PassBegun { pass: None });
+    assert_eq!(answer, Answer::PassBegun(PassResult { pass: None }));
     assert_eq!(world.passes(), []);
     assert!(world.pages.is_empty());
 }
@@ -277,7 +288,7 @@ fn all_that_a_selector_names_are_moved_also_when_a_limit_counts_them() {
         group: "us".into(),
         ..DeviceMove::default()
     }));
-    assert_eq!(answer, Answer::PassBegun { pass: Some(2) });
+    assert_eq!(answer, Answer::PassBegun(PassResult { pass: Some(2) }));
     world.find_pages();
     let of = |group: &str| {
         let all = names(count);

@@ -86,6 +86,7 @@ fn joiners_take_the_slots_that_are_left_and_then_are_held_in_their_first_spec() 
             rollout: None,
             device: &device.parse().unwrap(),
             row: &row_of,
+            freeze: None,
             record: None,
         })
     };

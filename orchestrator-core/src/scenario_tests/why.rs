@@ -301,6 +301,7 @@ fn a_spec_on_its_way_and_a_key_to_be_approved_are_waited_for() {
             rollout: None,
             device: &"d1".parse().unwrap(),
             row: &row,
+            freeze: None,
             record: None,
         };
         let instance = world.rows.read(&InstanceKey::MAIN).unwrap().unwrap();

@@ -6,7 +6,7 @@ use hoist_orchestrator_core::api::response::{Decision, Response};
 use hoist_orchestrator_core::engine::arrival::Asked;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::reply::{Answer, Imported};
-use hoist_protocol::id::{DeploymentId, DeviceId, RequestId, UserId};
+use hoist_protocol::id::{DeploymentId, RequestId, UserId};
 
 /// The subject of a command.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -139,15 +139,27 @@ pub(super) fn say_event(event: &Event) {
     }
 }
 
+/// A device, alone.
+fn device(device: &impl ToString) -> About {
+    About {
+        device: Some(device.to_string()),
+        ..About::default()
+    }
+}
+
+/// A group, or everything.
+fn of_group(group: Option<String>) -> About {
+    About {
+        group,
+        ..About::default()
+    }
+}
+
 fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
     let ended = effects.iter().find_map(|effect| match effect {
         Effect::Event(Event::DeploymentEnded { group, .. }) => Some(group.to_string()),
         _ => None,
     });
-    let device = |device: &DeviceId| About {
-        device: Some(device.to_string()),
-        ..About::default()
-    };
     vec![match answer {
         Answer::Deployed { .. } | Answer::DeployedBeside { .. } => return created(effects),
         Answer::Aborted(aborted) => About {
@@ -186,7 +198,6 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         | Answer::DeviceRemoved { device: named }
         | Answer::DeviceRevoked { device: named }
         | Answer::TokenRotated { device: named, .. }
-        | Answer::DeviceLabeled { device: named, .. }
         | Answer::DeviceApproved { device: named, .. } => device(named),
         Answer::Imported(devices) => {
             let added = devices
@@ -197,11 +208,12 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
                 ..About::default()
             }
         }
-        Answer::GroupCreated { group } | Answer::GroupRemoved { group } => About {
-            group: Some(group.to_string()),
-            ..About::default()
-        },
-        Answer::PassBegun { .. } => About::default(),
+        Answer::GroupCreated { group } | Answer::GroupRemoved { group } => {
+            of_group(Some(group.to_string()))
+        }
+        Answer::DeviceLabeled(labeled) => device(&labeled.device),
+        Answer::PassBegun(_) => About::default(),
+        Answer::Frozen(result) => of_group(result.group.clone()),
         Answer::Refused(_)
         | Answer::ClaimCreated { .. }
         | Answer::ClaimNamed { .. }
@@ -235,6 +247,7 @@ fn created(effects: &[Effect]) -> Vec<About> {
 mod tests {
     use super::*;
     use hoist_orchestrator_core::api::command::{DeviceApprove, DeviceImport};
+    use hoist_protocol::id::DeviceId;
 
     fn id(device: &str) -> DeviceId {
         device.parse().unwrap()

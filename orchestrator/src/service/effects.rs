@@ -180,6 +180,10 @@ impl Service {
             } => self.answer_request(&device, nonce, outcome).await,
             Effect::Event(event) => self.decided_event(&event, now).await,
             Effect::ViewChanged(view) => self.views.changed(view),
+            Effect::EveryGroupChanged => {
+                let changed = self.views.all_changed().await;
+                self.passing(changed)?;
+            }
             Effect::FindLine(seek) => self.find_line(seek),
             Effect::Sweep(deployment) => self.sweep(deployment),
             Effect::Pass(seek) => self.find_page(*seek),

@@ -323,4 +323,6 @@ codes! {
     NotPaused = "E_NOT_PAUSED", Conflict, "the deployment is not paused", "see where it is with `hoist deployment show NUMBER`";
     /// Everything of the release was installed and verified, its policy wants the device to come online with it, and the device did not in time: what was there before is back.
     Unconfirmed = "E_UNCONFIRMED", Failed, "the device did not come online with the release", "look at what the release does to the network of the device, or give it more time";
+    /// Nobody starts anything while a group, or everything, is frozen. The command asks for something that only the end of the other freeze could bring.
+    Frozen = "E_FROZEN", Conflict, "it is frozen", "lift the freeze with `hoist unfreeze`, or of one group with `hoist unfreeze GROUP`";
 }

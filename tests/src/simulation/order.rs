@@ -2,8 +2,8 @@
 //! scenario file read alike.
 
 use hoist_orchestrator_core::api::command::{
-    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceLabel, DeviceMove, DeviceRemove,
-    GroupCreate, Limit, ReleaseAdd, Retry,
+    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceLabel, DeviceMove, DeviceRemove, Freeze,
+    GroupCreate, Limit, ReleaseAdd, Retry, Unfreeze,
 };
 use hoist_orchestrator_core::api::request::CommandInput;
 use hoist_orchestrator_core::engine::input::Input;
@@ -207,6 +207,14 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             selector: words.take("selector").map(str::to_owned),
             group: words.take("group").unwrap_or_default().to_owned(),
             ..DeviceMove::default()
+        }),
+        ["freeze", group @ ..] => Command::Freeze(Freeze {
+            group: group.first().map(|group| (*group).to_owned()),
+            dry_run: false,
+        }),
+        ["unfreeze", group @ ..] => Command::Unfreeze(Unfreeze {
+            group: group.first().map(|group| (*group).to_owned()),
+            dry_run: false,
         }),
         ["device", "label", rest @ ..] => label(rest, &mut words)?,
         ["device", "hold", device] => Command::DeviceHold(DeviceHold {

@@ -11,7 +11,7 @@ use crate::api::lookup;
 use crate::model::error::{Code, Rejection};
 use crate::model::row::PassWork;
 use crate::model::selector::Selector;
-use crate::reply::Answer;
+use crate::reply::{Answer, DeviceLabelResult, PassResult};
 use crate::rules::device::label;
 use crate::rules::pass;
 use crate::rules::stop::Stop;
@@ -67,8 +67,8 @@ impl Body for DeviceLabel {
                 let (device, mut row) = ask.device(device)?;
                 let labels = label::changed(&row.labels, &set, &self.remove)?;
                 label::set(ask.ctx, &device, &mut row, labels)?;
-                let labels = row.labels;
-                Ok(Answer::DeviceLabeled { device, labels })
+                let (device, labels) = (device.to_string(), row.labels.into_iter().collect());
+                Ok(Answer::DeviceLabeled(DeviceLabelResult { device, labels }))
             }
             (None, Some(selector)) => {
                 let work = PassWork::Label {
@@ -79,7 +79,7 @@ impl Body for DeviceLabel {
                 let groups = selected_groups(ask, self.group.as_deref())?;
                 let pass = pass::begin(ask.ctx, work, groups, ask.user)?;
                 let pass = (!self.dry_run).then_some(pass);
-                Ok(Answer::PassBegun { pass })
+                Ok(Answer::PassBegun(PassResult { pass }))
             }
             _ => Err(either().into()),
         }

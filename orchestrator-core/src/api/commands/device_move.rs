@@ -8,7 +8,7 @@ use crate::api::commands::device_label::{either, selected_groups};
 use crate::api::lookup;
 use crate::model::row::PassWork;
 use crate::model::selector::Selector;
-use crate::reply::Answer;
+use crate::reply::{Answer, PassResult};
 use crate::rules::stop::Stop;
 use crate::rules::{device, pass};
 
@@ -74,6 +74,6 @@ impl DeviceMove {
         let work = PassWork::Move { selector, group };
         let pass = pass::begin(ask.ctx, work, groups, ask.user)?;
         let pass = (!self.dry_run).then_some(pass);
-        Ok(Answer::PassBegun { pass })
+        Ok(Answer::PassBegun(PassResult { pass }))
     }
 }

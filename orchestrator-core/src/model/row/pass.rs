@@ -81,3 +81,43 @@ impl PassWork {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::row::tests::golden;
+
+    #[test]
+    fn the_passes_over_all_devices_keep_their_bytes() {
+        let pass = |work| Pass {
+            number: 3,
+            work,
+            groups: vec!["eu".parse().unwrap()],
+            by: "al".parse().unwrap(),
+            begun_ms: 300,
+            after: Some("d1".parse().unwrap()),
+            changed: 2,
+            refused: 1,
+            ended_ms: None,
+        };
+        let selector: Selector = "a=b".parse().unwrap();
+        let label = PassWork::Label {
+            selector: selector.clone(),
+            set: vec![("k".into(), "v".into())],
+            remove: vec!["r".into()],
+        };
+        let to = PassWork::Move {
+            selector,
+            group: "eu".parse().unwrap(),
+        };
+        let row = PassesRow {
+            last: 4,
+            passes: vec![pass(label), pass(to)],
+            due_ms: Some(5),
+        };
+        golden(
+            &row,
+            "010402030003613d6201016b01760101720102657502616cac0201026431020100030103613d620265750102657502616cac02010264310201000105",
+        );
+    }
+}

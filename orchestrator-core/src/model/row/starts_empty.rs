@@ -3,8 +3,9 @@
 use hoist_protocol::codec::Message;
 
 use crate::model::row::{
-    AuditHeadRow, CloneRow, CounterRow, GroupCountRow, InstanceRow, NumbersRow, OpenedRow,
-    OutboxRow, PassesRow, RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
+    AuditHeadRow, CloneRow, CounterRow, FleetFreezeRow, GroupCountRow, InstanceRow, NumbersRow,
+    OpenedRow, OutboxRow, PassesRow, RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow,
+    WaitingCountRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -26,6 +27,7 @@ macro_rules! start_empty {
 start_empty! {
     InstanceRow
     NumbersRow
+    FleetFreezeRow
     PassesRow
     CounterRow
     GroupCountRow

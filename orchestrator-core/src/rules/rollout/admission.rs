@@ -11,6 +11,7 @@ use crate::model::row::{
     DeploymentRow, DeviceRow, EndReason, Paused, RecordRow, RecordState, Revoked, RolloutRow,
 };
 use crate::model::state::DeploymentState;
+use crate::rules::freeze::Freeze;
 use crate::rules::rollout::limit::place;
 
 /// One device and one deployment, with everything the rules look at.
@@ -26,6 +27,8 @@ pub struct Case<'a> {
     pub device: &'a DeviceId,
     /// Its row.
     pub row: &'a DeviceRow,
+    /// The freeze that the deployment's group is under.
+    pub freeze: Option<&'a Freeze>,
     /// The device's record in the deployment.
     pub record: Option<&'a RecordRow>,
 }
@@ -41,6 +44,8 @@ explained! {
         Member,
         /// The deployment is listed (S2, S3).
         Listed,
+        /// Neither its group nor everything is frozen.
+        NotFrozen,
         /// It was not revoked.
         NotRevoked,
         /// No operator holds the device.
@@ -89,6 +94,8 @@ pub enum Blocker {
         /// Why; none if that is not known.
         reason: Option<EndReason>,
     },
+    /// Its group or everything is frozen.
+    Frozen(Freeze),
     /// It was revoked: it comes in no more.
     Revoked(Revoked),
     /// An operator holds the device.
@@ -117,6 +124,7 @@ impl Rule {
                 group: row.group.clone(),
             }),
             Self::Listed => unlisted(deployment),
+            Self::NotFrozen => case.freeze.cloned().map(Blocker::Frozen),
             Self::NotRevoked => row.revoked().cloned().map(Blocker::Revoked),
             Self::NotHeld => row.held.then_some(Blocker::Held),
             Self::Slot => row.holds.contains(&case.id).then(|| match case.rollout {

@@ -141,12 +141,14 @@ proptest! {
                     continue;
                 };
                 let record = world.record(id, name);
+                let freeze = world.freeze(&deployment.group);
                 let case = Case {
                     id,
                     deployment: &deployment,
                     rollout: None,
                     device: &name.parse().unwrap(),
                     row: &row,
+                    freeze: freeze.as_ref(),
                     record: record.as_ref(),
                 };
                 let explained = world.explained(name, id);

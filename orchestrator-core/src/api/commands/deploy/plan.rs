@@ -22,9 +22,9 @@ use crate::reply::{
 };
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, Overlap, Placed};
-use crate::rules::group;
 use crate::rules::rollout::limit;
 use crate::rules::stop::Stop;
+use crate::rules::{freeze, group};
 
 /// The plans of `deploy`: for each group the result that it would have, and the reason of a
 /// refusal. The caller takes every write back.
@@ -88,6 +88,7 @@ fn plan_one(
         group: row.group.to_string(),
         existing,
         state: created.map_or(waits, |it| it.state),
+        frozen: freeze::of(ctx.txn, &group)?.is_some(),
         members: count.members,
         eligible: reach.eligible,
         excluded: excluded

@@ -3,12 +3,13 @@
 use hoist_protocol::id::GroupId;
 
 use super::super::{Taken, revoked};
-use crate::model::row::EndReason;
+use crate::model::row::{EndReason, Frozen};
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::query::explain::said::Finding;
 use crate::query::explain::say::ExplainContext;
 use crate::reply::Why;
+use crate::rules::freeze::Freeze;
 use crate::rules::rollout::admission::{Blocker, Case};
 use crate::rules::rollout::membership::{was_counted, was_member_during};
 
@@ -41,6 +42,7 @@ impl ExplainContext<'_> {
             Blocker::NotSelected => self.not_selected(),
             Blocker::NotNamed => self.not_named(),
             Blocker::Budget { label, value } => self.budget(label, value.as_deref()),
+            Blocker::Frozen(freeze) => self.frozen(freeze),
             Blocker::Ended { reason } => self.over(*reason),
             Blocker::Revoked(end) => revoked::said(device, end),
             Blocker::Held => Finding::new(
@@ -74,6 +76,22 @@ impl ExplainContext<'_> {
                 self.without_slot(Why::AboveLine, says, next)
             }
         }
+    }
+
+    /// Nobody starts anything.
+    fn frozen(&self, freeze: &Freeze) -> Finding {
+        let group = &self.case.deployment.group;
+        let (what, lift) = match freeze.everything {
+            true => ("everything".to_owned(), "hoist unfreeze".to_owned()),
+            false => (format!("group {group}"), format!("hoist unfreeze {group}")),
+        };
+        let Frozen { at_ms, by } = &freeze.frozen;
+        let says = format!("{what} is frozen since {}, by {by}", format_time(*at_ms));
+        Finding::new(
+            Why::Frozen,
+            says,
+            format!("starts when that is lifted: {lift}"),
+        )
     }
 
     /// It obeys another group.
