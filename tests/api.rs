@@ -330,6 +330,7 @@ fn the_reference_names_fields_as_they_are_sent() {
         serde_json::to_value(Counts::default()),
         serde_json::to_value(view::Steps::default()),
         serde_json::to_value(command::DeviceList {
+            selector: None,
             group: Some(String::new()),
             status: Some(reply::StatusWord::InProgress),
             deployment: Some(1),

@@ -50,6 +50,15 @@ fn a_freeze_holds_everybody_over_a_killed_server_until_it_is_lifted() {
     server.hoist_ok(&["unfreeze", "eu"]);
     let view = operator.settled(deployment);
     assert_eq!(view["counts"]["successful"], json!(1));
+
+    let next = Release::write(server.scratch(), "app", "1.1.0", 2, "other");
+    server.release(next.dir());
+    server.hoist_ok(&["freeze"]);
+    let second = operator.deploy("app@1.1.0", "eu", &json!({}));
+    operator.view(second, |view| view["frozen"] == json!(true));
+    server.hoist_ok(&["unfreeze"]);
+    let view = operator.settled(second);
+    assert_eq!(view["counts"]["successful"], json!(1));
     let trail = server.hoist_ok(&["audit", "list"]);
     assert!(
         trail.contains("unfreeze") && trail.contains("everything"),

@@ -334,26 +334,6 @@ impl World {
         }))
     }
 
-    fn heard(&mut self, device: &str, state: PresenceState, session: u64) {
-        self.hears(device, (state, session), Delivered::Live);
-    }
-
-    fn hears(
-        &mut self,
-        device: &str,
-        (state, session): (PresenceState, u64),
-        delivered: Delivered,
-    ) -> Effects {
-        self.tell(Input::Presence {
-            device: device.parse().unwrap(),
-            presence: Presence {
-                state,
-                session: SessionCounter(session),
-            },
-            delivered,
-        })
-    }
-
     fn answer(&self, command: &Command) -> ResultBody {
         let answer = self
             .rows

@@ -19,13 +19,15 @@ const SHAPE: Shape = Shape {
 pub(crate) async fn freeze(context: &Context, wish: args::Freeze) -> Result<u8, Failure> {
     let what = subject(wish.group.as_deref());
     let sentence = match wish.dry_run {
-        false => format!(
-            "{what} is frozen: nobody starts anything, who has started finishes; lift it with \
-             `hoist unfreeze{}`",
-            wish.group
-                .as_deref()
-                .map_or_else(String::new, |group| format!(" {group}")),
-        ),
+        false => {
+            let lift = match &wish.group {
+                Some(group) => format!("`hoist unfreeze {group}`"),
+                None => "`hoist unfreeze`".to_owned(),
+            };
+            format!(
+                "{what} is frozen: nobody starts anything, who has started finishes; lift it with {lift}"
+            )
+        }
         true => format!("{what} would be frozen; nothing was changed"),
     };
     let body = Freeze {

@@ -220,6 +220,7 @@ impl FromStr for Verb {
             "deployment-resume" => "resume",
             "deployment-approve" => "approve",
             "release-create" => "release-add",
+            "device-passes" => "pass-list",
             word => word,
         };
         let found = Self::ALL.iter().find(|verb| verb.word() == word);

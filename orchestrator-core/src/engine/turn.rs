@@ -69,6 +69,12 @@ impl<S: Seals> Engine<S> {
         wants.filter(|_| connected)
     }
 
+    /// True if rows are to be walked over before it is known what else is to be published.
+    #[must_use]
+    pub fn has_walks(&self) -> bool {
+        self.walks.any()
+    }
+
     /// True if something is to be decided before anything is published.
     #[must_use]
     pub fn has_decisions(&self, now: Now) -> bool {

@@ -34,6 +34,28 @@ pub(super) fn deploy(release: &str) -> Deploy {
     }
 }
 
+impl World {
+    pub(super) fn heard(&mut self, device: &str, state: PresenceState, session: u64) {
+        self.hears(device, (state, session), Delivered::Live);
+    }
+
+    pub(super) fn hears(
+        &mut self,
+        device: &str,
+        (state, session): (PresenceState, u64),
+        delivered: Delivered,
+    ) -> Effects {
+        self.tell(Input::Presence {
+            device: device.parse().unwrap(),
+            presence: Presence {
+                state,
+                session: SessionCounter(session),
+            },
+            delivered,
+        })
+    }
+}
+
 pub(super) fn working(seq: u64, id: DeploymentId, step: Step) -> DeviceStatus {
     DeviceStatus {
         seq: Seq(seq),

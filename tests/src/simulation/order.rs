@@ -142,9 +142,20 @@ pub fn duration_ms(text: &str) -> Result<u64, String> {
 
 type Parsed = (Command, Option<VerifiedRelease>);
 
+/// `freeze`, `unfreeze eu`
+fn freeze(words: &[&str]) -> Command {
+    let group = words.get(1).map(|group| (*group).to_owned());
+    let dry_run = false;
+    match words[0] {
+        "freeze" => Command::Freeze(Freeze { group, dry_run }),
+        _ => Command::Unfreeze(Unfreeze { group, dry_run }),
+    }
+}
+
 /// `device label d1 k=v k-`, or with `--selector` and no device.
-fn label(rest: &[&str], words: &mut Words) -> Result<Command, String> {
+fn label(words: &mut Words) -> Result<Command, String> {
     let selector = words.take("selector").map(str::to_owned);
+    let rest = &words.plain[2..];
     let (device, changes) = match (&selector, rest.split_first()) {
         (None, Some((device, changes))) => (Some((*device).to_owned()), changes),
         _ => (None, rest),
@@ -208,15 +219,8 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             group: words.take("group").unwrap_or_default().to_owned(),
             ..DeviceMove::default()
         }),
-        ["freeze", group @ ..] => Command::Freeze(Freeze {
-            group: group.first().map(|group| (*group).to_owned()),
-            dry_run: false,
-        }),
-        ["unfreeze", group @ ..] => Command::Unfreeze(Unfreeze {
-            group: group.first().map(|group| (*group).to_owned()),
-            dry_run: false,
-        }),
-        ["device", "label", rest @ ..] => label(rest, &mut words)?,
+        ["freeze" | "unfreeze", ..] => freeze(&words.plain),
+        ["device", "label", ..] => label(&mut words)?,
         ["device", "hold", device] => Command::DeviceHold(DeviceHold {
             device: (*device).to_owned(),
             held: words.take("lift").is_none(),

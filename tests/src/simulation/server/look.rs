@@ -61,7 +61,7 @@ impl Server {
 
     /// True if reconcile has something to look at.
     pub fn is_marked(&self) -> bool {
-        self.engine.difference().marked().next().is_some()
+        self.engine.has_walks() || self.engine.difference().marked().next().is_some()
     }
 
     /// Of how many devices reconcile has to look at the specs.
