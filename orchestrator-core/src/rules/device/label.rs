@@ -4,10 +4,11 @@ use hoist_protocol::id::DeviceId;
 use hoist_protocol::spec::{LABELS_MAX, TEXT_BYTES_MAX};
 
 use crate::model::error::{Code, Rejection};
-use crate::model::key::DeviceKey;
+use crate::model::key::{DeviceKey, GroupKey};
 use crate::model::row::DeviceRow;
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
+use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::text::one_line;
 
@@ -51,6 +52,12 @@ pub(crate) fn set(
 ) -> Result<(), Undecided> {
     if row.labels == labels {
         return Ok(());
+    }
+    let mut group = group::require(ctx.txn, &row.group)?;
+    if !group.active.is_empty() {
+        // Whoever looks for devices by their labels must see it (S16).
+        group.turn += 1;
+        ctx.txn.put(&GroupKey(row.group.clone()), &group);
     }
     row.labels = labels;
     ctx.txn.put(&DeviceKey(device.clone()), row);
