@@ -84,5 +84,6 @@ mod tables;
 mod tls;
 mod usage;
 mod why;
+mod windows;
 mod wire_budget;
 mod words;

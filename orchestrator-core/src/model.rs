@@ -20,6 +20,7 @@ pub mod state;
 pub mod time;
 pub mod timer;
 pub mod txn;
+pub mod window;
 pub mod word;
 
 pub(crate) use explained::explained;

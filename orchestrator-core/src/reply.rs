@@ -22,6 +22,7 @@ mod rollout;
 mod shown;
 pub mod view;
 mod why;
+mod window;
 mod word;
 
 pub use audit::AuditItem;
@@ -47,6 +48,8 @@ pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
     RuleItem, RuleWord, Wait, Why,
 };
+pub(crate) use window::confirm_secs;
+pub use window::{OpenView, WindowsView};
 pub use word::{PresenceWord, RollbackWord, ScriptEnd, StepWord};
 
 /// The `apiVersion` of every JSON document.

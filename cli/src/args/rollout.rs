@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hoist_orchestrator_core::api::command::rollout::{Budget, Order, Percent as Hundredths, Phase};
+use hoist_orchestrator_core::api::command::rollout::{
+    Budget, Confirm, OpenWindow, Order, Percent as Hundredths, Phase,
+};
 use hoist_orchestrator_core::model::state::Then;
 
 use crate::rate::{Percent, parse_duration};
@@ -50,11 +52,28 @@ pub(crate) struct Rollout {
     /// In which order devices come: the same one each time, or another [default: shuffled]
     #[arg(long, value_name = "ORDER")]
     pub(crate) order: Option<OrderArg>,
+    /// Begin to install only then, each week: days, time, length and place, as in
+    /// 'mon-fri 02:00 120m Europe/Berlin'; several may be said
+    #[arg(long, value_name = "WINDOW", value_parser = parse_window)]
+    pub(crate) window: Vec<Window>,
+    /// Fetch before a window opens, so that only installing waits for it
+    #[arg(long, requires = "window")]
+    pub(crate) download_ahead: bool,
+    /// Begin later artifacts of a release also so long after the end of the window [default: 0s]
+    #[arg(long, value_name = "TIME", requires = "window", value_parser = parse_duration)]
+    pub(crate) max_overrun: Option<Duration>,
+    /// Take a release for good by its verify scripts, or only once the device is online with it
+    /// [default: verify]
+    #[arg(long, value_name = "EVIDENCE")]
+    pub(crate) confirm: Option<ConfirmArg>,
+    /// Let a device have this long for it before it puts back what was there [default: 10m]
+    #[arg(long, value_name = "TIME", requires = "confirm", value_parser = parse_duration)]
+    pub(crate) confirm_within: Option<Duration>,
     /// Take all this from a file, TOML or JSON, as `rollout` of docs/api.md has it
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["phases", "max_in_progress", "per_minute", "max_failures", "order", "budget"]
+        conflicts_with_all = ["phases", "max_in_progress", "per_minute", "max_failures", "order", "budget", "window", "confirm"]
     )]
     pub(crate) policy: Option<PathBuf>,
 }
@@ -64,6 +83,13 @@ pub(crate) struct Rollout {
 pub(crate) enum Failures {
     Percent(u8),
     Devices(u32),
+}
+
+/// A window and the place whose clocks it goes by, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) open: OpenWindow,
+    pub(crate) time_zone: String,
 }
 
 /// The consequence of too many failures, as typed.
@@ -105,6 +131,24 @@ impl From<OrderArg> for Order {
     }
 }
 
+/// The evidence that a release works, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfirmArg {
+    /// Its verify scripts
+    Verify,
+    /// These, and a connection with it
+    Online,
+}
+
+impl From<ConfirmArg> for Confirm {
+    fn from(confirm: ConfirmArg) -> Self {
+        match confirm {
+            ConfirmArg::Verify => Self::Verify,
+            ConfirmArg::Online => Self::Online,
+        }
+    }
+}
+
 /// Reads a phase: a share, as `10%`, or a number of devices.
 fn parse_phase(text: &str) -> Result<Phase, String> {
     let phase = Phase::default();
@@ -120,6 +164,25 @@ fn parse_phase(text: &str) -> Result<Phase, String> {
         }),
         Err(_) => Err("a phase is a share, such as 10%, or a number of devices".to_owned()),
     }
+}
+
+/// Reads a window: its days, time, length and place.
+fn parse_window(text: &str) -> Result<Window, String> {
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    let [days, from, length, time_zone] = parts[..] else {
+        return Err("write days, time, length and place: mon-fri 02:00 120m Europe/Berlin".into());
+    };
+    let seconds = parse_duration(length)?.as_secs();
+    let minutes = (seconds % 60 == 0).then_some(seconds / 60);
+    let minutes = minutes.and_then(|minutes| u32::try_from(minutes).ok());
+    Ok(Window {
+        open: OpenWindow {
+            days: days.to_owned(),
+            from: from.to_owned(),
+            minutes: minutes.ok_or_else(|| format!("{length} is no number of whole minutes"))?,
+        },
+        time_zone: time_zone.to_owned(),
+    })
 }
 
 /// Reads a whole number of percent.

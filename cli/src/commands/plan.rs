@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use hoist_orchestrator_core::api::command::{Deploy, Verb};
 use hoist_orchestrator_core::model::state::LineWord;
 use hoist_orchestrator_core::reply::view::FailureCount;
-use hoist_orchestrator_core::reply::{OtherDeployment, Plan, Why};
+use hoist_orchestrator_core::reply::{OtherDeployment, Plan, Why, WindowsView};
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::Reason;
 use hoist_server::failure::Failure;
@@ -116,6 +116,8 @@ fn particulars(plan: &Plan) -> Vec<(&'static str, Option<String>)> {
         ("supersedes", joined(&others(&plan.supersedes))),
         ("after", joined(&others(&plan.after))),
         ("end", plan.until.clone()),
+        ("windows", plan.windows.as_ref().map(WindowsView::text)),
+        ("confirm", plan.confirm_secs.map(confirm)),
         ("time", Some(time(plan))),
         ("overrides", overrides(plan)),
     ]
@@ -194,6 +196,11 @@ fn online_of(online: u32, all: u32) -> String {
         (1, all) => format!("1 of the {all} is online"),
         (online, all) => format!("{online} of the {all} are online"),
     }
+}
+
+fn confirm(secs: u32) -> String {
+    let within = duration(secs);
+    format!("online with it within {within}, or a device puts back what was there")
 }
 
 fn time(plan: &Plan) -> String {

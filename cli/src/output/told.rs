@@ -173,6 +173,10 @@ fn facts(detail: &DeploymentDetail, now: SystemTime) -> Vec<(&'static str, Strin
         let by = by.unwrap_or_else(|| format!(" by itself ({})", paused.reason.as_str()));
         ("paused", format!("{}{by}{text}", since(&paused.at)))
     }));
+    let windows = view.windows.as_ref().filter(|_| view.reason.is_none());
+    facts.extend(windows.map(|windows| ("windows", windows.text())));
+    let confirm = view.confirm_secs.filter(|_| view.reason.is_none());
+    facts.extend(confirm.map(|secs| ("confirm", format!("online with it within {secs} s"))));
     facts.extend(next(view).map(|next| ("next", next)));
     facts.extend(
         (view.state == DeploymentState::Scheduled)

@@ -21,7 +21,7 @@ use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, access, contact, doubt, presence, refusal, status};
-use crate::rules::rollout::{advance, limit, outbox};
+use crate::rules::rollout::{advance, limit, outbox, window};
 use crate::rules::{audit, enrollment, group, pass, recovery, waiting};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
@@ -153,6 +153,7 @@ fn timer_due(ctx: &mut Ctx, timer: &Timer) -> Result<(), Undecided> {
         TimerKind::Rollout(id) => advance::due(ctx, timer, *id),
         TimerKind::Fallback(id) => deployment::fallback::due(ctx, timer, *id),
         TimerKind::Pass => pass::due(ctx, timer),
+        TimerKind::Window(id) => window::due(ctx, timer, *id),
     }
 }
 
@@ -249,7 +250,7 @@ fn timer_hint(timer: &Timer) -> Vec<Key> {
         | TimerKind::Fallback(id) => {
             keys.push(DeploymentKey(*id).key());
         }
-        TimerKind::Rollout(id) => {
+        TimerKind::Rollout(id) | TimerKind::Window(id) => {
             keys.extend([DeploymentKey(*id).key(), RolloutKey(*id).key()]);
         }
         TimerKind::Sweep(id) => keys.push(ForgottenKey(*id).key()),

@@ -8,6 +8,7 @@ use hoist_protocol::reason::Reason;
 
 use crate::model::selector::Selector;
 use crate::model::state::{GiveUp, Then};
+use crate::model::window::Windows;
 
 /// Most phases of a rollout.
 pub const PHASES_MAX: usize = 16;
@@ -32,6 +33,8 @@ pub struct Rollout {
     pub only: Only,
     /// The devices of one place that may be at work at once.
     pub budget: Option<Budget>,
+    /// When devices may begin to install, in local time.
+    pub windows: Option<Windows>,
 }
 
 impl Rollout {

@@ -60,6 +60,8 @@ pub enum TimerKind {
     Fallback(DeploymentId),
     /// The next page of a pass over all devices was asked for and is not found.
     Pass,
+    /// The clocks change where the windows of a deployment are.
+    Window(DeploymentId),
 }
 
 impl TimerKind {
@@ -80,7 +82,8 @@ impl TimerKind {
             | Self::Forget(..)
             | Self::Waiting(_)
             | Self::Claim(_)
-            | Self::Overlap(_) => Clock::Unix,
+            | Self::Overlap(_)
+            | Self::Window(_) => Clock::Unix,
         }
     }
 }

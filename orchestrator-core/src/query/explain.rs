@@ -108,6 +108,8 @@ enum Waits {
     KnownKey,
     /// For a report that can be taken in.
     Heeded(Refusal),
+    /// For a window.
+    Window,
 }
 
 /// Explains one device and one deployment.
@@ -191,5 +193,10 @@ fn keeps(wait: Wait, scene: &ExplainContext) -> Option<Waits> {
         Wait::Sound => around.trouble.map(Waits::Sound),
         Wait::KnownKey => case.row.offered_key.map(|_| Waits::KnownKey),
         Wait::Heeded => around.refused.map(Waits::Heeded),
+        Wait::Window => {
+            let policy = &case.deployment.policy;
+            let waits = !policy.download_ahead && scene.opens_ms().is_some();
+            waits.then_some(Waits::Window)
+        }
     }
 }

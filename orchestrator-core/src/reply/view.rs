@@ -11,7 +11,7 @@ use crate::model::row::{DeploymentRow, EndReason, GroupCountRow, GroupRow, Rollo
 use crate::model::state::DeploymentState;
 use crate::model::time::format_time;
 use crate::model::word::Word;
-use crate::reply::{API_VERSION, FrozenItem, PausedView, PhaseView};
+use crate::reply::{API_VERSION, FrozenItem, PausedView, PhaseView, WindowsView, confirm_secs};
 use crate::rules::deployment::settled::waits_for_nobody;
 
 /// `view/deployment/<n>`
@@ -43,6 +43,13 @@ pub struct DeploymentView {
     /// Left out when it is not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub frozen: bool,
+    /// When devices may begin to install, as it was said; absent when at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WindowsView>,
+    /// Seconds that a device has to come online with it before it puts back what was there; absent
+    /// when its `verify` scripts are evidence enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_secs: Option<u32>,
     /// True if every member has a final status.
     pub settled: bool,
     /// The counts of its device limit, when it has one (S10).
@@ -207,6 +214,8 @@ impl DeploymentView {
             phase: phases.map(|rollout| PhaseView::of(row, rollout)),
             allowed: rollout.and_then(|rollout| may_have_started(row, rollout)),
             frozen: false,
+            windows: rollout.and_then(|it| WindowsView::of(&row.policy, &it.rollout)),
+            confirm_secs: confirm_secs(&row.policy),
             settled: waits_for_nobody(row, totals, members),
             limit: row.limit.map(|devices| LimitCounts {
                 devices,

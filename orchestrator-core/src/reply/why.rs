@@ -5,7 +5,7 @@ use hoist_protocol::id::DeploymentId;
 use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorBody, PresenceWord, RefusedItem, RevokedItem, StatusWord, StepWord};
+use super::{ErrorBody, PresenceWord, RefusedItem, RevokedItem, StatusWord, StepWord, WindowsView};
 use crate::model::explained;
 use crate::model::state::{CompleteWhen, DeploymentState, LineWord};
 use crate::model::word::Word;
@@ -102,6 +102,8 @@ explained! {
         NotListedDevice,
         /// As many devices of its place are at work or out of contact as may be (S16).
         Budget,
+        /// No window is open in which it may begin to install (S16).
+        Window,
     }
 }
 
@@ -278,6 +280,13 @@ pub struct Plan {
     pub attempts: u32,
     /// Devices spread their starts over this many seconds.
     pub spread_secs: u32,
+    /// When devices may begin to install, as it was said; absent when at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WindowsView>,
+    /// Seconds that a device has to come online with it before it puts back what was there; absent
+    /// when its `verify` scripts are evidence enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_secs: Option<u32>,
     /// True if it goes below what is installed, down to the confirmed floor.
     pub allow_downgrade: bool,
     /// True if it installs where everything is there already.
@@ -329,5 +338,7 @@ explained! {
         KnownKey,
         /// Its last report was taken in.
         Heeded,
+        /// A window is open in which it may begin (S16).
+        Window,
     }
 }

@@ -16,7 +16,7 @@ use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::group;
-use crate::rules::rollout::{advance, limit};
+use crate::rules::rollout::{advance, limit, window};
 use crate::rules::stop::Stop;
 
 pub(crate) mod end;
@@ -72,6 +72,9 @@ pub(crate) fn create(
         ctx.txn.read(&RolloutKey(id))?;
         let state = RolloutRow::new(rollout.clone());
         ctx.txn.put(&RolloutKey(id), &state);
+        if let Some(windows) = &rollout.windows {
+            window::watch(ctx, id, windows)?;
+        }
     }
     let by = Some(row.created_by.clone());
     note(ctx, id, &mut row, (Happening::Created, by))?;

@@ -11,3 +11,4 @@ pub(crate) mod outbox;
 pub mod pace;
 pub(crate) mod pause;
 pub mod threshold;
+pub mod window;

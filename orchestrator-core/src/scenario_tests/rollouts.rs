@@ -12,6 +12,7 @@ mod pace;
 mod people;
 mod permits;
 mod refused;
+mod windows;
 
 fn rollout(phases: Vec<Phase>) -> Deploy {
     Deploy {

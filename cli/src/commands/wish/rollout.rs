@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use hoist_orchestrator_core::api::command::rollout::{Failure, Gate, Phase, Rollout};
+use hoist_orchestrator_core::api::command::rollout::{Failure, Gate, Phase, Rollout, Windows};
 use hoist_protocol::code::Code;
 use hoist_server::failure::Failure as Failed;
 
@@ -30,6 +30,7 @@ pub(super) fn rollout(wish: &args::Rollout) -> Result<Option<Rollout>, Failed> {
             fallback: wish.fallback.clone(),
         }
     });
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     let rollout = Rollout {
         phases: phases(wish),
         order: wish.order.map(Into::into),
@@ -38,8 +39,34 @@ pub(super) fn rollout(wish: &args::Rollout) -> Result<Option<Rollout>, Failed> {
         growth: None,
         failure,
         budget: wish.budget.clone(),
+        windows: windows(wish)?,
+        confirm: wish.confirm.map(Into::into),
+        confirm_secs: wish.confirm_within.map(seconds),
     };
     Ok((rollout != Rollout::default()).then_some(rollout))
+}
+
+/// The windows, all by the clocks of one place.
+fn windows(wish: &args::Rollout) -> Result<Option<Windows>, Failed> {
+    let Some(first) = wish.window.first() else {
+        return Ok(None);
+    };
+    let other = wish
+        .window
+        .iter()
+        .find(|it| it.time_zone != first.time_zone);
+    if let Some(other) = other {
+        let what = format!("windows of {} and of {}", first.time_zone, other.time_zone);
+        return Err(Failed::new(Code::Window, what)
+            .help("say all windows of a deployment in the time of one place"));
+    }
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    Ok(Some(Windows {
+        time_zone: first.time_zone.clone(),
+        open: wish.window.iter().map(|it| it.open.clone()).collect(),
+        download_ahead: wish.download_ahead,
+        max_overrun_secs: wish.max_overrun.map(seconds),
+    }))
 }
 
 /// The phases, each with the gate that was asked for.

@@ -114,7 +114,7 @@ impl Body for Deploy {
             return planned(ask, self);
         }
         let template = template(ask.ctx.txn, ask.user, self, ask.ctx.now)?;
-        let rollout = spread::rollout(self)?;
+        let rollout = spread::rollout(self, ask.ctx.now.unix_ms)?;
         let (mut items, mut existing) = (Vec::new(), Vec::new());
         for group in groups {
             let row = DeploymentRow {
@@ -152,3 +152,4 @@ pub(crate) mod plan;
 pub mod rollout;
 mod spread;
 pub(crate) mod template;
+mod window;

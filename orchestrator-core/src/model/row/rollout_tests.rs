@@ -9,6 +9,7 @@ use crate::model::row::tests::{golden, older_golden};
 use crate::model::row::{DeploymentRow, End};
 use crate::model::selector::Selector;
 use crate::model::state::{CompleteWhen, DeploymentState, Then};
+use crate::model::window::{LocalWindow, Windows};
 
 fn deployment() -> DeploymentRow {
     DeploymentRow {
@@ -120,6 +121,14 @@ fn a_rollout_and_its_history_keep_their_bytes() {
             label: "site".into(),
             most: Most::Percent(10),
         }),
+        windows: Some(Windows {
+            time_zone: "UTC".into(),
+            open: vec![LocalWindow {
+                days: 0x1f,
+                from_minute: 300,
+                minutes: 120,
+            }],
+        }),
     };
     let row = RolloutRow {
         is_open: true,
@@ -132,7 +141,7 @@ fn a_rollout_and_its_history_keep_their_bytes() {
     };
     golden(
         &row,
-        "01010663616e61727900645f00000080a305000201030001020aac020101040100010107736974653d6575010473697465010a00010000000102616c0000000000000001ac020500000000000000",
+        "01010663616e61727900645f00000080a305000201030001020aac020101040100010107736974653d6575010473697465010a0103555443011fac027800010000000102616c0000000000000001ac020500000000000000",
     );
     let phase = PhaseIs {
         number: 2,

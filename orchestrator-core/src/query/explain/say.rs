@@ -2,6 +2,7 @@
 
 use hoist_protocol::code::Code;
 use hoist_protocol::reason::{Cure, Reason};
+use hoist_protocol::spec::Confirm;
 use hoist_protocol::status::{Step, Success};
 
 use crate::model::now::Now;
@@ -89,6 +90,7 @@ impl ExplainContext<'_> {
                 );
                 Finding::new(Why::ReportRefused, says, next)
             }
+            Waits::Window => self.window(),
         }
     }
 
@@ -230,6 +232,9 @@ impl ExplainContext<'_> {
             let next = format!("tries again by itself; {asked}");
             return Finding::new(Why::Retrying, self.unbelieved(says), next).at(due);
         }
+        if step == Step::Downloaded && self.opens_ms().is_some() {
+            return self.window_ahead(&since);
+        }
         // It answers: only a device that falls silent counts as failed. Its own deadline lets it
         // begin nothing more, and what runs ends by itself.
         let asked = format!(
@@ -237,8 +242,14 @@ impl ExplainContext<'_> {
             format_time(due)
         );
         let says = format!("it is at work: {} since {since}, {attempt}", step.word());
+        let confirm = match self.case.deployment.policy.confirm {
+            Confirm::Verify => String::new(),
+            Confirm::Online { within_s } => {
+                format!(" (also when it does not come online with it within {within_s} s)")
+            }
+        };
         let next = match self.case.row.group == self.case.deployment.group {
-            true => format!("finishes or rolls back; {asked}"),
+            true => format!("finishes or rolls back{confirm}; {asked}"),
             false => format!(
                 "finishes or rolls back and then obeys group {}; {asked}",
                 self.case.row.group

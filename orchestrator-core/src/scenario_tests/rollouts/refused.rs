@@ -139,9 +139,57 @@ const PLACES: &[Case] = &[
     ),
 ];
 
+const WINDOWS: &[Case] = &[
+    (
+        r#"{"confirmSecs":60}"#,
+        Code::Command,
+        "rollout.confirmSecs",
+    ),
+    (
+        r#"{"confirm":"online","confirmSecs":0}"#,
+        Code::Command,
+        "rollout.confirmSecs",
+    ),
+    (
+        r#"{"windows":{"timeZone":"Europe/Berlim","open":[{"days":"mon","from":"02:00","minutes":9}]}}"#,
+        Code::TimeZone,
+        "rollout.windows.timeZone",
+    ),
+    (
+        r#"{"windows":{"timeZone":"UTC","open":[]}}"#,
+        Code::Window,
+        "rollout.windows.open",
+    ),
+    (
+        r#"{"windows":{"timeZone":"UTC","open":[{"days":"mon","from":"02:00","minutes":0}]}}"#,
+        Code::Window,
+        "rollout.windows.open[0].minutes",
+    ),
+    (
+        r#"{"windows":{"timeZone":"UTC","open":[{"days":"mon","from":"02:00","minutes":10081}]}}"#,
+        Code::Window,
+        "rollout.windows.open[0].minutes",
+    ),
+    (
+        r#"{"windows":{"timeZone":"UTC","open":[{"days":"Funday","from":"02:00","minutes":9}]}}"#,
+        Code::Window,
+        "rollout.windows.open[0].days",
+    ),
+    (
+        r#"{"windows":{"timeZone":"UTC","open":[{"days":"mon","from":"25:00","minutes":9}]}}"#,
+        Code::Window,
+        "rollout.windows.open[0].from",
+    ),
+    (
+        r#"{"windows":{"timeZone":"UTC","open":[{"days":"daily","from":"02:00","minutes":9},{"days":"mon","from":"12:00","minutes":9}]}}"#,
+        Code::Window,
+        "rollout.windows.open",
+    ),
+];
+
 #[test]
 fn what_could_never_be_carried_out_is_refused_with_the_field() {
-    for (json, code, field) in PHASES.iter().chain(OTHERS).chain(PLACES) {
+    for (json, code, field) in PHASES.iter().chain(OTHERS).chain(PLACES).chain(WINDOWS) {
         assert_eq!(refused(json), (*code, Some((*field).to_owned())), "{json}");
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
             | TimerKind::Claim(_)
             | TimerKind::Rollout(_)
             | TimerKind::Fallback(_)
-            | TimerKind::Pass => None,
+            | TimerKind::Pass
+            | TimerKind::Window(_) => None,
         },
         _ => None,
     }

@@ -19,6 +19,7 @@ use crate::model::txn::Undecided;
 use crate::query::{Need, Queried, Reader};
 use crate::reply::{
     Counted, ErrorBody, Excluded, OtherDeployment, Plan as PlanItem, PlanResult, ResultBody, Why,
+    WindowsView, confirm_secs,
 };
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, Overlap, Placed};
@@ -35,7 +36,7 @@ pub(crate) fn plans(
 ) -> Result<Vec<(PlanItem, Option<Rejection>)>, Stop> {
     let (groups, _) = groups(ctx.txn, command)?;
     let template = template(ctx.txn, user, command, ctx.now)?;
-    let rollout = spread::rollout(command)?;
+    let rollout = spread::rollout(command, ctx.now.unix_ms)?;
     let mut plans = Vec::new();
     for group in groups {
         let row = DeploymentRow {
@@ -105,6 +106,8 @@ fn plan_one(
         timeout_secs: row.policy.timeout_s,
         attempts: row.policy.attempts,
         spread_secs: row.spread_s,
+        windows: rollout.and_then(|rollout| WindowsView::of(&row.policy, rollout)),
+        confirm_secs: confirm_secs(&row.policy),
         allow_downgrade: row.policy.overrides.allow_downgrade,
         reinstall: row.policy.overrides.reinstall,
         counted: Counted::default(),

@@ -3,6 +3,7 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use super::window::{OpenWindow, Windows};
 use crate::model::rollout::EVERYONE;
 use crate::model::state::{GiveUp, Then};
 
@@ -33,6 +34,27 @@ pub struct Rollout {
     /// The devices of one place that may be at work or out of contact at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// When devices may begin to install; at any time when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
+    /// The evidence that a release works: `verify` by default, its own scripts; with `online` a
+    /// device also has to come online with it, and puts back what was there when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
+    /// Seconds that a device has for it, at least 1; default 600. Only with `online`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_secs: Option<u32>,
+}
+
+/// The evidence that a release works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirm {
+    /// Its `verify` scripts.
+    #[default]
+    Verify,
+    /// These, and a connection with it.
+    Online,
 }
 
 /// The order of devices.

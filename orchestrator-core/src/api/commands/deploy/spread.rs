@@ -2,9 +2,10 @@
 
 use hoist_protocol::id::{DeviceId, sha256};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::spec;
 
-use super::Deploy;
-use super::rollout::{Budget, Failure, Gate, Growth, Order, Phase, Rollout};
+use super::rollout::{Budget, Confirm, Failure, Gate, Growth, Order, Phase, Rollout};
+use super::{Deploy, window};
 use crate::model::error::{Code, Rejection};
 use crate::model::rollout::{self as model, Most, Only, Part, TooMany};
 use crate::model::selector::Selector;
@@ -14,11 +15,13 @@ use crate::rules::text::{one_line, parse_name};
 const DEVICES_MAX: usize = 1_000;
 /// Longest name of a phase, in bytes.
 const NAME_BYTES_MAX: usize = 64;
+/// Seconds that a device has to come online with a release, where nothing is said.
+const CONFIRM_S: u32 = 600;
 /// Devices that have to end before a share of failures says anything, where nothing is said.
 const MIN_ENDED: u32 = 20;
 
 /// The rollout of a command; none where everybody is to start at once.
-pub(super) fn rollout(command: &Deploy) -> Result<Option<model::Rollout>, Rejection> {
+pub(super) fn rollout(command: &Deploy, now_ms: u64) -> Result<Option<model::Rollout>, Rejection> {
     let only = only(command)?;
     let standard = Rollout::default();
     let wish = match &command.rollout {
@@ -33,6 +36,8 @@ pub(super) fn rollout(command: &Deploy) -> Result<Option<model::Rollout>, Reject
     for (field, count) in counts {
         at_least_one(field, count)?;
     }
+    let windows = wish.windows.as_ref();
+    let windows = windows.map(|wish| window::windows(wish, now_ms));
     Ok(Some(model::Rollout {
         only,
         budget: wish.budget.as_ref().map(budget).transpose()?,
@@ -41,6 +46,7 @@ pub(super) fn rollout(command: &Deploy) -> Result<Option<model::Rollout>, Reject
         starts_per_minute: wish.starts_per_minute,
         growth: wish.growth.map(|it| growth(it, wish)).transpose()?,
         failure: wish.failure.as_ref().map(failure).transpose()?,
+        windows: windows.transpose()?.map(|(local, _)| local),
     }))
 }
 
@@ -91,6 +97,22 @@ pub(super) fn order(wish: &Rollout) -> Option<u32> {
         let [a, b, c, d, ..] = sha256(b"stable order of devices");
         u32::from_be_bytes([a, b, c, d])
     })
+}
+
+/// The evidence upon which devices confirm the release.
+pub(super) fn confirm(wish: &Rollout) -> Result<spec::Confirm, Rejection> {
+    match (wish.confirm.unwrap_or_default(), wish.confirm_secs) {
+        (Confirm::Verify, None) => Ok(spec::Confirm::Verify),
+        (Confirm::Verify, Some(_)) => {
+            let why = "confirmSecs says how long a device has to be online: set confirm to online";
+            Err(Rejection::new(Code::Command, why).field("rollout.confirmSecs"))
+        }
+        (Confirm::Online, within_s) => {
+            at_least_one("rollout.confirmSecs", within_s)?;
+            let within_s = within_s.unwrap_or(CONFIRM_S);
+            Ok(spec::Confirm::Online { within_s })
+        }
+    }
 }
 
 fn at_least_one(field: &str, count: Option<u32>) -> Result<(), Rejection> {

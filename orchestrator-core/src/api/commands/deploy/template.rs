@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hoist_protocol::id::{GroupId, Name, ReleaseId, Round, UserId};
 use hoist_protocol::spec::{Overrides, Policy};
 
-use crate::api::commands::deploy::{Deploy, spread};
+use crate::api::commands::deploy::{Deploy, spread, window};
 use crate::api::lookup;
 use crate::model::error::{Code, Rejection};
 use crate::model::now::Now;
@@ -56,16 +56,7 @@ pub(crate) fn template(
         let why = "the end time is not after the start";
         return Err(Rejection::new(Code::Time, why).field("limit.until").into());
     }
-    let standard = Policy::default();
-    let policy = Policy {
-        attempts: command.attempts.unwrap_or(standard.attempts),
-        timeout_s: command.timeout_secs.unwrap_or(standard.timeout_s),
-        overrides: Overrides {
-            allow_downgrade: command.allow_downgrade,
-            reinstall: command.reinstall,
-        },
-        ..standard
-    };
+    let policy = policy(command, now.unix_ms)?;
     for (field, value) in [
         ("attempts", Some(policy.attempts)),
         ("timeoutSecs", Some(policy.timeout_s)),
@@ -152,6 +143,30 @@ fn fallback(
         return Err(refused(why).into());
     }
     Ok(Some(other))
+}
+
+/// The manner in which devices carry it out.
+fn policy(command: &Deploy, now_ms: u64) -> Result<Policy, Rejection> {
+    let windows = command.rollout.as_ref();
+    let windows = windows.and_then(|wish| wish.windows.as_ref());
+    let minutes = windows.map(|wish| window::windows(wish, now_ms));
+    let minutes = minutes.transpose()?;
+    let confirm = command.rollout.as_ref().map(spread::confirm);
+    let standard = Policy::default();
+    Ok(Policy {
+        attempts: command.attempts.unwrap_or(standard.attempts),
+        timeout_s: command.timeout_secs.unwrap_or(standard.timeout_s),
+        overrides: Overrides {
+            allow_downgrade: command.allow_downgrade,
+            reinstall: command.reinstall,
+        },
+        windows: minutes.map_or_else(Vec::new, |(_, minutes)| minutes),
+        download_ahead: windows.is_some_and(|windows| windows.download_ahead),
+        max_overrun_s: windows
+            .and_then(|windows| windows.max_overrun_secs)
+            .unwrap_or(0),
+        confirm: confirm.transpose()?.unwrap_or_default(),
+    })
 }
 
 fn time(field: &str, text: Option<&str>) -> Result<Option<u64>, Rejection> {

@@ -3,11 +3,13 @@
 use crate::model::rollout::{Most, Only};
 use crate::model::row::{Counted, PauseReason, Paused};
 use crate::model::time::format_time;
+use crate::model::window::Windows;
 use crate::query::explain::RolloutContext;
 use crate::query::explain::said::Finding;
 use crate::query::explain::say::ExplainContext;
 use crate::reply::Why;
 use crate::rules::rollout::gate::{Times, Verdict, ended_needed, judge};
+use crate::rules::rollout::window;
 
 impl ExplainContext<'_> {
     /// The deployment is paused.
@@ -97,6 +99,45 @@ impl ExplainContext<'_> {
                 Finding::new(Why::Phase, says, "is decided within a moment")
             }
         }
+    }
+
+    /// When the deployment's next window opens; none when one is open, or when it has none.
+    pub(in crate::query::explain) fn opens_ms(&self) -> Option<u64> {
+        let now_ms = self.now.unix_ms;
+        let utc = &self.case.deployment.policy.windows;
+        let local = self.windows().and_then(|it| window::opens_ms(it, now_ms));
+        let opens_ms = local.unwrap_or_else(|| window::open_from_ms(utc, now_ms));
+        (opens_ms > now_ms).then_some(opens_ms)
+    }
+
+    /// The windows in local time; none is left of them when they came back from a signed spec.
+    fn windows(&self) -> Option<&Windows> {
+        self.case.rollout?.rollout.windows.as_ref()
+    }
+
+    /// The next opening as people of that place read it.
+    fn opens(&self, at_ms: u64) -> String {
+        let place = self.windows().map_or("UTC", |it| it.time_zone.as_str());
+        window::local_text(place, at_ms).unwrap_or_else(|| format_time(at_ms))
+    }
+
+    /// No window is open.
+    pub(super) fn window(&self) -> Finding {
+        let at_ms = self.opens_ms().unwrap_or(self.now.unix_ms);
+        let opens = self.opens(at_ms);
+        let says = format!("outside its window (opens {opens})");
+        let next = format!("starts when its window opens, at {}", format_time(at_ms));
+        Finding::new(Why::Window, says, next).at(at_ms)
+    }
+
+    /// Everything is fetched, and no window is open.
+    pub(super) fn window_ahead(&self, since: &str) -> Finding {
+        let at_ms = self.opens_ms().unwrap_or(self.now.unix_ms);
+        let opens = self.opens(at_ms);
+        let says =
+            format!("it has everything since {since} and is outside its window (opens {opens})");
+        let next = format!("installs when its window opens, at {}", format_time(at_ms));
+        Finding::new(Why::Window, says, next).at(at_ms)
     }
 
     /// The pace lets nobody more in.
