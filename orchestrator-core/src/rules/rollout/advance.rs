@@ -19,7 +19,7 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::end::{Ending, finish};
 use crate::rules::deployment::history::note;
 use crate::rules::group;
-use crate::rules::rollout::gate::{Times, Verdict, judge};
+use crate::rules::rollout::gate::{Times, Verdict, expected, judge};
 use crate::rules::rollout::{limit, look, pace, pause, threshold};
 
 /// Devices that get a permit are looked for this often at least, in ms of connected uptime: labels and
@@ -91,9 +91,7 @@ fn look(
         pace::step(row, state, totals, uptime_ms);
         pace::remember(row, state, uptime_ms);
         looks_ms.extend(pace::silent_due_ms(row, state, uptime_ms));
-        if state.rollout.starts_per_minute.is_some() && row.line < u32::MAX {
-            looks_ms.push(state.pace_due_ms);
-        }
+        looks_ms.extend(pace::more_due_ms(row, state));
         let allowed = pace::allowance(row, state, totals, uptime_ms);
         let grown = row.allowed.is_none_or(|before| allowed > before);
         row.allowed = Some(allowed);
@@ -216,7 +214,7 @@ fn pass(
         return Ok(Some(Next::At(None)));
     }
     let counted = counted(row, state, totals);
-    let verdict = verdict(state, counted, ctx.now.uptime_ms);
+    let verdict = verdict(row, state, counted, ctx.now.uptime_ms);
     state.met_ms = match verdict {
         Verdict::Soaks { .. } => state.met_ms.or(Some(ctx.now.uptime_ms)),
         _ => None,
@@ -241,14 +239,14 @@ fn pass(
 }
 
 /// The judgment of the gate of the open phase; one that a person has set aside is passed.
-fn verdict(state: &RolloutRow, counted: Counted, now_ms: u64) -> Verdict {
+fn verdict(row: &DeploymentRow, state: &RolloutRow, counted: Counted, now_ms: u64) -> Verdict {
     let times = Times {
         opened_ms: state.opened_ms,
         met_ms: state.met_ms,
         now_ms,
     };
     match state.current() {
-        Some(phase) if !state.set_aside => judge(&phase.gate, counted, times),
+        Some(phase) if !state.set_aside => judge(&phase.gate, expected(row, state), counted, times),
         _ => Verdict::Passed,
     }
 }

@@ -121,6 +121,9 @@ pub(crate) fn seek(
     // A line that is drawn as far as it may be leaves nobody to be found but those of a rollout
     // that had no slot when they joined.
     if count == 0 || (row.line == u32::MAX && row.allowed.is_none()) {
+        if row.allowed.is_some() {
+            look::with_more(ctx, id)?;
+        }
         return stop_seeking(ctx, id, row);
     }
     seek_after(

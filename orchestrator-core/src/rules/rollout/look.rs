@@ -22,6 +22,18 @@ pub(crate) fn soon(ctx: &mut Ctx, id: DeploymentId, row: &DeploymentRow) -> Resu
     set_timer(ctx.txn, due_ms, TimerKind::Rollout(id))
 }
 
+/// Somebody waits for a slot that only a minute to come gives: the rollout is looked at then.
+pub(crate) fn with_more(ctx: &mut Ctx, id: DeploymentId) -> Result<(), Undecided> {
+    let state = ctx.txn.require(&RolloutKey(id))?;
+    match state.rollout.starts_per_minute {
+        Some(_) => {
+            let due_ms = state.pace_due_ms.max(ctx.now.uptime_ms.saturating_add(1));
+            set_timer(ctx.txn, due_ms, TimerKind::Rollout(id))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Forgets when the rollout was to be looked at.
 pub(crate) fn unset(
     ctx: &mut Ctx,

@@ -55,6 +55,14 @@ pub(crate) fn step(row: &DeploymentRow, state: &mut RolloutRow, totals: &Totals,
     }
 }
 
+/// When the pace lets more in; none when it is something else that holds the rollout up, as a person
+/// whose approval is waited for.
+pub(crate) fn more_due_ms(row: &DeploymentRow, state: &RolloutRow) -> Option<u64> {
+    let is_full = state.rollout.starts_per_minute.is_some() && row.slots >= state.paced;
+    let reaches_more = row.line < state.reaches() || state.choice(0).is_some();
+    (is_full && reaches_more).then_some(state.pace_due_ms)
+}
+
 /// Devices that may be at work at once.
 fn at_once(rollout: &Rollout, totals: &Totals) -> Option<u32> {
     let base = rollout.max_in_progress?;

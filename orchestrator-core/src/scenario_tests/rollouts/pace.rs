@@ -161,3 +161,86 @@ fn a_limit_bounds_a_rollout_too() {
     world.succeed(&all, id);
     assert_eq!(world.view(id).reason, Some(EndReason::DeviceLimit.into()));
 }
+
+#[test]
+fn a_phase_that_a_pace_fills_opens_no_other_before_enough_of_all_its_devices_have_ended() {
+    let (mut world, names) = world(40);
+    let mut wish = rollout(vec![devices(10), devices(20)]);
+    wish.rollout.as_mut().unwrap().max_in_progress = Some(3);
+    let id = world.deploy_as(wish);
+    world.go_on();
+    let mut ended = Vec::new();
+    // Four fifths of the ten have to end, and only three are let in at once.
+    while ended.len() < 8 {
+        assert_eq!(world.phase(id).0, 1, "{} ended", ended.len());
+        let next = admitted(&world, &names);
+        let next = next.into_iter().find(|name| !ended.contains(name)).unwrap();
+        world.succeed(std::slice::from_ref(&next), id);
+        ended.push(next);
+    }
+    assert_eq!(world.phase(id), (2, PhaseState::Open));
+}
+
+#[test]
+fn a_share_that_a_pace_fills_is_judged_once_all_of_it_is_let_in() {
+    let (mut world, names) = world(40);
+    let mut wish = rollout(vec![percent(5_000), percent(8_000)]);
+    wish.rollout.as_mut().unwrap().max_in_progress = Some(2);
+    let id = world.deploy_as(wish);
+    world.go_on();
+    let place = |name: &String| {
+        crate::rules::rollout::limit::place(id.0, &name.parse::<DeviceId>().unwrap())
+    };
+    let half = names.iter().filter(|name| place(name) < 1 << 31).count();
+    let mut ended = Vec::new();
+    while world.phase(id).0 == 1 {
+        let next = admitted(&world, &names);
+        let next = next.into_iter().find(|name| !ended.contains(name)).unwrap();
+        assert!(place(&next) < 1 << 31);
+        world.succeed(std::slice::from_ref(&next), id);
+        ended.push(next);
+    }
+    assert!(ended.len() * 5 >= half * 4, "{} of {half}", ended.len());
+}
+
+#[test]
+fn joiners_get_the_slots_of_the_next_minute_when_everyone_before_has_ended() {
+    let (mut world, names) = world(2);
+    let id = world.deploy_as(paced(Rollout {
+        starts_per_minute: Some(2),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    world.succeed(&names, id);
+    // The line lets in everybody by now, and nothing but time goes on.
+    world.pass(60_000);
+    world.go_on();
+    let joiners = ["e1", "e2", "e3", "e4", "e5"];
+    for device in joiners {
+        world.add_device(device);
+    }
+    let started = |world: &World| joiners.iter().filter(|name| world.may_start(name)).count();
+    for _ in 0..4 {
+        world.pass(60_000);
+        world.go_on();
+    }
+    assert_eq!(started(&world), 5);
+}
+
+#[test]
+fn a_rollout_that_waits_for_people_is_not_looked_at_each_minute() {
+    let (mut world, _) = world(5);
+    let id = world.deploy_as(paced(Rollout {
+        phases: vec![Phase {
+            approvals: 1,
+            ..devices(3)
+        }],
+        starts_per_minute: Some(2),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    assert_eq!(world.phase(id), (1, PhaseState::WaitingApproval));
+    let state = world.rows.read(&crate::model::key::RolloutKey(id)).unwrap();
+    let state = state.unwrap();
+    assert_eq!(state.look_due_ms, None);
+}

@@ -8,7 +8,7 @@ use crate::query::explain::RolloutContext;
 use crate::query::explain::said::Finding;
 use crate::query::explain::say::ExplainContext;
 use crate::reply::Why;
-use crate::rules::rollout::gate::{Times, Verdict, ended_needed, judge};
+use crate::rules::rollout::gate::{Times, Verdict, awaited, expected, judge};
 use crate::rules::rollout::window;
 
 impl ExplainContext<'_> {
@@ -58,9 +58,7 @@ impl ExplainContext<'_> {
             return Finding::new(Why::Approval, says, next);
         }
         let Counted {
-            given,
-            successful,
-            failed,
+            successful, failed, ..
         } = *counted;
         let times = Times {
             opened_ms: state.opened_ms,
@@ -69,7 +67,8 @@ impl ExplainContext<'_> {
         };
         let gate = &phase.gate;
         let ended = successful.saturating_add(failed);
-        match judge(gate, *counted, times) {
+        let expected = expected(self.case.deployment, state);
+        match judge(gate, expected, *counted, times) {
             Verdict::Soaks { until_ms } => {
                 let until = self.unix_ms(until_ms);
                 let says = format!(
@@ -82,9 +81,11 @@ impl ExplainContext<'_> {
             }
             Verdict::Waits { until_ms } => {
                 let until = self.unix_ms(until_ms);
-                let needed = ended_needed(gate, given);
+                // Of a share that is still being let in nobody knows how many it is.
+                let needed = awaited(gate, expected);
+                let needed = needed.map_or_else(String::new, |needed| format!(" of {needed}"));
                 let says = format!(
-                    "a phase after {number} of {of} lets it in (gate: {ended} of {needed} ended, \
+                    "a phase after {number} of {of} lets it in (gate: {ended}{needed} ended, \
                      {successful} of them successful, {} % needed)",
                     gate.success_percent
                 );

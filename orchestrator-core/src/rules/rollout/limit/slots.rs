@@ -9,6 +9,7 @@ use crate::model::row::{DeviceRow, RecordRow, RecordState, SlotRow};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::group;
+use crate::rules::rollout::look;
 
 /// A device leaves: the slots it was given go with it, because it may have started already.
 /// They are noted, so that people are told, and it has them again when it is back. A deployment
@@ -74,6 +75,9 @@ pub(crate) fn admit_joiner(
         Some(_) | None => {
             let active = group::require(ctx.txn, &deployment.group)?.active;
             hold_in(row, id, &active);
+            if deployment.allowed.is_some() && deployment.state.is_active() {
+                look::with_more(ctx, id)?;
+            }
         }
     }
     Ok(())
