@@ -2,13 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::{Duration, SystemTime};
 
-use hoist_protocol::id::sha256;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData,
-    date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use crate::harness::process::{AGENT, Finish, Process, run};
 use crate::harness::server::Server;
@@ -92,7 +87,7 @@ pub(crate) fn comes_in(server: &Server, device: &str) {
 }
 
 /// The agent says this, and goes on.
-fn is_told(server: &Server, config: &Path, says: &str) {
+pub(crate) fn is_told(server: &Server, config: &Path, says: &str) {
     let mut agent = server.agent(config);
     eventually("the agent to say why it is not let in", || {
         agent.said().contains(says).then_some(())
@@ -155,7 +150,7 @@ pub(crate) fn text(server: &Server, more: &[&str]) -> String {
 }
 
 /// Runs `hoist-agent enroll` for a device, whose configuration lies among the server's own files.
-fn enroll(server: &Server, text: &str, device: &str) -> (Output, PathBuf) {
+pub(crate) fn enroll(server: &Server, text: &str, device: &str) -> (Output, PathBuf) {
     let config = server.scratch().join(format!("{device}.toml"));
     let args = [
         "enroll",
@@ -344,74 +339,4 @@ fn another_board_waits_until_its_fingerprint_is_approved() {
     let _agent = server.agent(&config);
     comes_in(&server, "d1");
     is_told(&server, &of_old, "the server does not know this token");
-}
-
-#[test]
-fn a_certificate_is_renewed_over_the_connection_of_the_device_when_sixty_days_have_passed() {
-    let server = server();
-    let text = text(&server, &[]);
-    let (enrolled, config) = enroll(&server, &text, "d1");
-    assert!(enrolled.status.success(), "{enrolled:?}");
-    let state = server.scratch().join("d1.state");
-    let file = state.join("client.pem");
-    // As if it had been made sixty days ago, by the CA that has made it.
-    let old = aged(&server, &state, 60);
-    std::fs::write(&file, &old).unwrap();
-    let agent = server.agent(&config);
-    comes_in(&server, "d1");
-    eventually("the certificate to be renewed", || {
-        agent
-            .said()
-            .contains("the certificate was renewed")
-            .then_some(())
-    });
-    assert!(!agent.said().contains("not connected"), "{}", agent.said());
-    // The next connection proves it, and until then the other one is kept.
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), old);
-    drop(agent);
-    let _again = server.agent(&config);
-    eventually("the renewed certificate to be proven", || {
-        let now = std::fs::read_to_string(&file).unwrap();
-        (now != old).then_some(())
-    });
-    assert!(!state.join("client.next.pem").exists());
-}
-
-/// The certificate of a device as it would be had it been made so many days ago.
-fn aged(server: &Server, state: &Path, days: u64) -> String {
-    let ca = |end: &str| {
-        let path = server.data().join("tls").join(format!("devices.{end}"));
-        std::fs::read_to_string(path).unwrap()
-    };
-    let ca_key = KeyPair::from_pem(&ca("key")).unwrap();
-    let hash = data_encoding::HEXLOWER.encode(&sha256(ca_key.der_bytes()));
-    let subject = format!("Hoist device CA {}", &hash[..8]);
-    let named = |name: &str| {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params
-    };
-    let issuer = Issuer::new(named(&subject), ca_key);
-    let seed: [u8; 32] = std::fs::read(state.join("device.key"))
-        .unwrap()
-        .try_into()
-        .unwrap();
-    let der = [
-        &[
-            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-        ][..],
-        &seed,
-    ]
-    .concat();
-    let key = KeyPair::try_from(der).unwrap();
-    let mut params = named("d1");
-    let day = Duration::from_secs(24 * 3_600);
-    let now = SystemTime::now();
-    params.not_before = (now - day * u32::try_from(days).unwrap()).into();
-    params.not_after = (now + day * u32::try_from(90 - days).unwrap()).into();
-    let mut serial = vec![1, 0, 0, 0, 1];
-    serial.extend([9; 11]);
-    params.serial_number = Some(serial.into());
-    params.signed_by(&key, &issuer).unwrap().pem()
 }

@@ -64,6 +64,7 @@ mod refusals;
 mod releases;
 mod removal;
 mod rendered_broker;
+mod renewal;
 mod restart;
 mod restore;
 mod retention;

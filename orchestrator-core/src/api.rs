@@ -6,7 +6,6 @@ pub(crate) mod commands;
 pub mod json;
 mod json_words;
 pub(crate) mod lookup;
-pub mod nearest;
 pub(crate) mod object;
 pub(crate) mod public_key;
 pub(crate) mod remembered;

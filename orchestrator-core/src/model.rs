@@ -10,6 +10,7 @@ pub mod evidence;
 mod explained;
 pub mod instance;
 pub mod key;
+pub mod nearest;
 pub mod now;
 pub mod release;
 pub mod rollout;

@@ -6,7 +6,7 @@ use hoist_orchestrator_core::model::key::{Key, Prefix};
 
 use crate::release_id::DIGITS_MIN;
 use crate::store::{Store, StoreError};
-use hoist_orchestrator_core::api::nearest::nearest;
+use hoist_orchestrator_core::model::nearest::nearest;
 
 /// Names looked at: enough for what people type, and bounded for a million devices.
 const NAMES_MAX: usize = 2_000;

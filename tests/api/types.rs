@@ -272,7 +272,7 @@ fn kind(ty: &Type) -> String {
     match (name.as_str(), &inner[..]) {
         ("String" | "Word" | "DeviceId" | "GroupId" | "UserId", _) => "text".to_owned(),
         ("bool", _) => "boolean".to_owned(),
-        ("Percent" | "u8" | "u32" | "u64" | "i32" | "usize" | "DeploymentId", _) => {
+        ("Percent" | "u8" | "u16" | "u32" | "u64" | "i32" | "usize" | "DeploymentId", _) => {
             "number".to_owned()
         }
         ("Box", [of]) => of.clone(),

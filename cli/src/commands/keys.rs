@@ -172,19 +172,19 @@ fn notes(items: &[Value], keys: &Path) -> Vec<String> {
             .filter(is_here)
             .any(|other| other["role"] == role);
         let what = match role {
-            "release" if replaced => {
-                "it was replaced, and what it has signed stays good until `hoist keys rotate \
-                 release --revoke`"
-                    .to_owned()
-            }
+            "release" if replaced => "it was replaced; what it has signed stays good until \
+                 `hoist keys rotate release --revoke`"
+                .to_owned(),
             "release" => {
                 "`hoist release create DIR` signs by it with --key FILE, --sign-with CMD, or \
                  --request FILE for another machine"
                     .to_owned()
             }
-            "root" => "`hoist keys rotate ROLE` signs by it with --key FILE, --sign-with CMD, or \
+            "root" => {
+                "`hoist keys rotate orchestrator` signs by it with --key FILE, --sign-with CMD, or \
                  --request FILE for another machine"
-                .to_owned(),
+                    .to_owned()
+            }
             _ => format!(
                 "no server signs here without it: bring it to {}, or make another one with \
                  `hoist keys rotate orchestrator`",

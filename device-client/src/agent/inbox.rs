@@ -24,7 +24,7 @@ use crate::machine::Verdict;
 use crate::session::ANNOUNCE_AFTER_MS;
 
 /// The end of a connection by a server that knows the device no more.
-const REFUSED: &str = "E_REVOKED: the server has removed or revoked this device, which comes in again with \
+const REFUSED: &str = "the server has removed or revoked this device, which comes in again with \
                        another token, of `hoist device token rotate` or `hoist device add`, or enrolled \
                        anew and approved";
 
@@ -44,7 +44,7 @@ impl Agent {
             Incoming::Revoked => {
                 self.session.removed(&mut self.clock);
                 // A device that never had a spec of its own has nothing to forget, and hears it all the same.
-                return self.disconnected(REFUSED);
+                return self.disconnected(&format!("{}: {REFUSED}", Code::Revoked));
             }
             Incoming::Lost { reason } => return self.disconnected(&reason),
         }

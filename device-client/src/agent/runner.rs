@@ -1,5 +1,4 @@
-//! The agent's event loop: it names what happened, lets the session decide and does what
-//! the session says, in that order. It decides nothing itself.
+//! The agent's event loop: it lets the session decide about what happened and does what it says.
 
 use std::future::Future;
 use std::io;
@@ -392,10 +391,8 @@ async fn incoming(connection: &mut Option<Connection>) -> Incoming {
 }
 
 fn boot_id(text: &[u8]) -> BootId {
-    let hash = sha256(text.trim_ascii());
-    let mut id = [0; 8];
-    id.copy_from_slice(&hash[..8]);
-    BootId(id)
+    let [a, b, c, d, e, f, g, h, ..] = sha256(text.trim_ascii());
+    BootId([a, b, c, d, e, f, g, h])
 }
 
 #[cfg(test)]

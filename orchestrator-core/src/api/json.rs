@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::api::command::{Command, Verb};
 use crate::api::json_words::json_words;
-use crate::api::nearest::nearest;
 use crate::model::error::{Code, Rejection};
+use crate::model::nearest::nearest;
 
 /// Parses the body of a command.
 ///

@@ -173,7 +173,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             }
             keys
         }
-        Input::Presence { device, .. } => {
+        Input::Presence { device, .. } | Input::RecoverDevice { device, .. } => {
             vec![DeviceKey(device.clone()).key()]
         }
         Input::Info { device, .. } => device::info_hint(device),
@@ -194,7 +194,6 @@ pub fn hint(input: &Input) -> Vec<Key> {
         Input::Doubt(group) | Input::RecoverGroup { group, .. } | Input::RecoveryOver(group) => {
             vec![GroupKey(group.clone()).key()]
         }
-        Input::RecoverDevice { device, .. } => vec![DeviceKey(device.clone()).key()],
         Input::Command(command) => request::hint(command),
         Input::Enroll(ask) => enrollment::hint(ask),
         Input::UserManaged { deed, .. } => {

@@ -319,7 +319,7 @@ codes! {
     TimeZone = "E_TIME_ZONE", Usage, "the time zone is not known", "name a place of the IANA time zones, such as Europe/Berlin, or UTC";
     /// A window has days, a time, and 1 minute to a week; days that touch are one, and 7 a week are
     /// what devices can be told.
-    Window = "E_WINDOW", Usage, "the window cannot be kept", "write it as in `hoist deploy fw@1.0.0 --group eu --window 'mon-fri 02:00 120m Europe/Berlin'`";
+    Window = "E_WINDOW", Usage, "the window cannot be kept", "write it as `--window 'mon-fri 02:00 120m Europe/Berlin'`";
     /// Where a phase needs two approvals, neither is of the one who made the deployment.
     SelfApproval = "E_SELF_APPROVAL", Forbidden, "nobody approves their own deployment", "ask somebody else to approve it with `hoist deployment approve NUMBER`";
     /// No phase of the deployment waits for people, or another one does.

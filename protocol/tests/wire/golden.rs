@@ -156,6 +156,16 @@ fn before<M: Message>(name: &str, topic: &Topic, payload: &str, message: &M) -> 
     vector(name, &topic, &Value::Null, &payload, &json(message))
 }
 
+/// What a device says of itself that is in trouble.
+fn troubled(name: &str, trouble: Trouble) -> Value {
+    let trouble = Some(trouble);
+    let info = DeviceInfo {
+        trouble,
+        ..device_info()
+    };
+    plain(name, &Topic::Info(device()), &info)
+}
+
 const DEVICE_INFO_V1: &str = "0105302e312e300873656e736f722d610105626f6172640472657642010361707005\
     312e312e30070301ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c0103010203";
 
@@ -197,22 +207,8 @@ fn vectors() -> Vec<Value> {
             DEVICE_INFO_V1,
             &device_info(),
         ),
-        plain(
-            "device info, in trouble",
-            &Topic::Info(device()),
-            &DeviceInfo {
-                trouble: Some(Trouble::RootNotTrusted),
-                ..device_info()
-            },
-        ),
-        plain(
-            "device info, held",
-            &Topic::Info(device()),
-            &DeviceInfo {
-                trouble: Some(Trouble::Held),
-                ..device_info()
-            },
-        ),
+        troubled("device info, in trouble", Trouble::RootNotTrusted),
+        troubled("device info, held", Trouble::Held),
         sealed(
             "release manifest",
             &Topic::Release(release.id()),

@@ -7,9 +7,9 @@ use hoist_protocol::topic::View;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use crate::api::nearest::nearest;
 use crate::model::effect::Effect;
 use crate::model::key::{DeploymentKey, RolloutKey};
+use crate::model::nearest::nearest;
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::Undecided;
@@ -166,8 +166,7 @@ pub(crate) fn due(ctx: &mut Ctx, timer: &Timer, id: DeploymentId) -> Result<(), 
         row.policy.windows = minutes;
         ctx.txn.put(&DeploymentKey(id), &row);
         if row.state == DeploymentState::Active {
-            ctx.effects
-                .push(Effect::GroupSpecChanged(row.group.clone()));
+            ctx.effects.push(Effect::GroupSpecChanged(row.group));
         }
         ctx.effects.push(Effect::ViewChanged(View::Deployment(id)));
     }
