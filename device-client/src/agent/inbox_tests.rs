@@ -52,13 +52,9 @@ async fn a_connection_whose_subscription_is_refused_is_given_up_and_made_again_l
     assert!(waits[0] > Duration::ZERO);
 }
 
-#[tokio::test]
-async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut agent = agent(dir.path());
-    let [key, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
-    agent.root = Some(root(&key));
-    let own = DeviceSpec {
+/// A spec of the device.
+fn own_spec() -> DeviceSpec {
+    DeviceSpec {
         generation: Generation(1),
         group: "eu".parse().unwrap(),
         labels: Vec::new(),
@@ -67,7 +63,16 @@ async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
         rounds: Vec::new(),
         permits: Vec::new(),
         public_key: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_the_server_is_obeyed_is_said_only_while_that_is_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = agent(dir.path());
+    let [key, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
+    agent.root = Some(root(&key));
+    let own = own_spec();
     let of_device = agent
         .topics
         .format(&Topic::DeviceSpec("dev-01".parse().unwrap()));
@@ -108,11 +113,11 @@ async fn a_key_that_a_newer_root_document_names_is_no_alarm_while_that_is_on_its
     agent.session.connected(&mut agent.clock);
     let trusted = (&root(&key)).into();
     agent.session.trusts(trusted, &mut agent.clock);
-    let of_group = agent
+    let of_device = agent
         .topics
         .format(&Topic::DeviceSpec("dev-01".parse().unwrap()));
-    let by_other = seal(&other, Kind::DeviceSpec, &of_group, &GroupSpec::default());
-    agent.message(&of_group, &by_other);
+    let by_other = seal(&other, Kind::DeviceSpec, &of_device, &own_spec());
+    agent.message(&of_device, &by_other);
     agent.act();
     assert_eq!(agent.trouble(), None, "the server is told nothing yet");
     assert!(agent.distrust.is_some_and(|distrust| !distrust.is_said));
@@ -131,8 +136,8 @@ async fn a_key_that_a_newer_root_document_names_is_no_alarm_while_that_is_on_its
     assert_eq!(agent.distrust, None);
     // Of a key that no document names it is said when those had their time.
     let third = PrivateKey::from_seed(&[3; 32]);
-    let by_third = seal(&third, Kind::DeviceSpec, &of_group, &GroupSpec::default());
-    agent.message(&of_group, &by_third);
+    let by_third = seal(&third, Kind::DeviceSpec, &of_device, &own_spec());
+    agent.message(&of_device, &by_third);
     agent.distrusts_still();
     assert_eq!(agent.trouble(), Some(Trouble::SignerNotTrusted));
 }
