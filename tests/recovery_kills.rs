@@ -242,7 +242,9 @@ fn a_backup_that_is_killed_anywhere_leaves_the_one_before_it_or_a_whole_one() {
             let rows = told(&restored, &["restore", text(&file)])["rows"].clone();
             std::fs::remove_dir_all(&restored).unwrap();
             let again = told(data, &backup);
-            assert_eq!(again["rows"], rows, "of the same rows");
+            // The trail tells of each backup, also of the one that was killed.
+            let more = again["rows"].as_u64().unwrap() - rows.as_u64().unwrap();
+            assert!(more <= 2, "{more} rows more than those of before");
             let left: Vec<_> = std::fs::read_dir(&out).unwrap().collect();
             assert_eq!(left.len(), 1, "nothing lies about: {left:?}");
         },

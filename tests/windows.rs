@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::harness::eventually;
+use crate::harness::mqtt::{Client, Login};
 use crate::harness::release::Release;
 use crate::harness::server::Server;
 
@@ -19,12 +20,18 @@ fn day(after: u64) -> usize {
     usize::try_from((now.as_secs() / 86_400 + 3 + after) % 7).unwrap()
 }
 
+/// A device sees what groups are told; operators do not.
+fn watcher(server: &Server) -> Client {
+    server.hoist_ok(&["group", "create", "elsewhere"]);
+    let login = Login::read(&server.add_device("watcher", &["--group", "elsewhere"]));
+    Client::connect(server.mqtt(), "watcher", &login)
+}
+
 /// The policy of the first entry that the group's spec has.
-fn policy(server: &Server) -> Policy {
-    let client = server.client();
+fn policy(watcher: &Client) -> Policy {
     let topic = format!("hoist/g/{GROUP}");
-    assert!(client.subscribe(&topic));
-    client.wait_for(&topic, |payload| {
+    assert!(watcher.subscribe(&topic));
+    watcher.wait_for(&topic, |payload| {
         let (spec, _) = decode_prefix::<GroupSpec>(payload).ok()?;
         Some(spec.entries.first()?.policy.clone())
     })
@@ -33,6 +40,7 @@ fn policy(server: &Server) -> Policy {
 #[test]
 fn a_device_waits_for_its_window_says_which_and_starts_in_an_open_one() {
     let server = Server::start();
+    let watcher = watcher(&server);
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
     let _agent = server.agent(&server.add_device("dev-01", &[]));
@@ -50,7 +58,7 @@ fn a_device_waits_for_its_window_says_which_and_starts_in_an_open_one() {
         start_minute,
         minutes: 60,
     };
-    assert_eq!(policy(&server).windows, [utc], "nine hours before Tokyo");
+    assert_eq!(policy(&watcher).windows, [utc], "nine hours before Tokyo");
     let why = eventually("the device to be outside its window", || {
         let why = server.hoist_ok(&["-o", "json", "device", "why", "dev-01"]);
         let why: Value = serde_json::from_str(&why).unwrap();
@@ -72,6 +80,7 @@ fn a_device_waits_for_its_window_says_which_and_starts_in_an_open_one() {
 #[test]
 fn what_is_no_window_or_no_place_is_refused_with_its_field_and_a_near_name() {
     let server = Server::start();
+    let watcher = watcher(&server);
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
     for (window, code, says) in [
