@@ -246,6 +246,14 @@ fn a_time_or_a_number_that_cannot_be_is_told_its_bounds_and_an_example() {
         ("deploy a@1 --group g --attempts 0", "from 1 on, such as 3"),
         ("deploy a@1 --group g --limit 0", "from 1 on, such as 100"),
         (
+            "deploy a@1 --group g --per-minute 0",
+            "from 1 on, such as 1000",
+        ),
+        (
+            "deploy a@1 --group g --max-in-progress -1",
+            "from 1 on, such as 200",
+        ),
+        (
             "deploy a@1 --group g --device-timeout 1ms",
             "from 1s to 100y, such as 24h",
         ),

@@ -9,7 +9,7 @@ use hoist_orchestrator_core::api::command::rollout::{
 };
 use hoist_orchestrator_core::model::state::Then;
 
-use crate::rate::{Percent, parse_duration};
+use crate::rate::{Percent, count, parse_duration, within};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Rollout {
@@ -21,16 +21,16 @@ pub(crate) struct Rollout {
     #[arg(long, value_name = "PERCENT", requires = "phases", value_parser = parse_share)]
     pub(crate) gate: Option<u8>,
     /// Let that hold for this long first [default: 0s]
-    #[arg(long, value_name = "TIME", requires = "phases", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", requires = "phases", value_parser = within("0s", "100y", "10m"))]
     pub(crate) soak: Option<Duration>,
     /// People who have to approve each phase after the first
     #[arg(long, value_name = "N", requires = "phases", value_parser = clap::value_parser!(u8).range(0..=2))]
     pub(crate) approvals: Option<u8>,
     /// Let at most this many devices be at work at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(1, u32::MAX, 200))]
     pub(crate) max_in_progress: Option<u32>,
     /// Let at most this many devices start each minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count(1, u32::MAX, 1_000))]
     pub(crate) per_minute: Option<u32>,
     /// Let at most so many devices of each value of a label be at work or out of contact at once
     #[arg(long, value_name = "LABEL=N|PERCENT", value_parser = parse_budget)]
