@@ -2,7 +2,7 @@
 //! and the others go on.
 
 use super::*;
-use crate::api::command::{DeploymentShow, DeviceWhy};
+use crate::api::command::{DeploymentShow, DeviceRevoke, DeviceWhy};
 use crate::api::commands::group_remove::GroupRemove;
 use crate::model::damage::Damage;
 use crate::model::key::{GroupKey, OutboxKey, RowKey, SlotKey};
@@ -304,6 +304,35 @@ fn a_device_of_a_group_that_is_lost_can_be_removed() {
         assert!(effects.contains(&needed), "{effects:?}");
     }
     assert_eq!(world.rows.read(&DeviceKey(device)), Ok(None));
+}
+
+#[test]
+fn a_device_of_a_group_that_is_lost_can_be_revoked_and_holds_up_nobody_else() {
+    // bad-inputs row 62: it may be a stolen one
+    let (mut world, _) = two_groups();
+    lose(&mut world, &GroupKey("eu".parse().unwrap()));
+    let stolen = ordered(
+        &mut world,
+        Command::DeviceRevoke(DeviceRevoke {
+            device: "d1".into(),
+            reason: Some("stolen".into()),
+            dry_run: false,
+        }),
+    );
+    let effects = world.tell(stolen);
+    told(&effects, "group eu");
+    let device: DeviceId = "d1".parse().unwrap();
+    let is_out = |effect: &Effect| matches!(effect, Effect::DeviceRevoked { .. });
+    assert!(effects.iter().any(is_out), "{effects:?}");
+    assert!(effects.contains(&Effect::DeviceSpecChanged(device)));
+    assert!(world.device_row("d1").revoked().is_some());
+    // Others go on.
+    let add = world.order(Command::DeviceAdd(DeviceAdd {
+        device: "u2".into(),
+        group: Some("us".into()),
+        ..DeviceAdd::default()
+    }));
+    assert!(matches!(add, Answer::DeviceAdded { .. }), "{add:?}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(crate) fn revoke(
         by: revoked.by.clone(),
         reason: revoked.reason.clone(),
     }));
-    hold::change(ctx, device, row, |row| {
+    hold::shut_out(ctx, device, row, |row| {
         row.access = Access::Revoked(revoked);
     })
 }

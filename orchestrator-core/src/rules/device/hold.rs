@@ -3,7 +3,7 @@
 use hoist_protocol::id::DeviceId;
 
 use crate::model::key::{DeviceKey, GroupCountKey, GroupKey, MemberKey, OutboxKey, RowKey};
-use crate::model::row::DeviceRow;
+use crate::model::row::{DeviceRow, GroupRow};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::group;
@@ -28,16 +28,43 @@ pub(crate) fn change(
     row: &mut DeviceRow,
     change: impl FnOnce(&mut DeviceRow),
 ) -> Result<(), Undecided> {
+    let group_row = group::require(ctx.txn, &row.group)?;
+    changed(ctx, (device, Some(group_row)), row, change)
+}
+
+/// The same for a device that was revoked: it may be a stolen one, so that it is out whatever became of
+/// its group's row. Who looks for a line there finds that row lost too.
+pub(crate) fn shut_out(
+    ctx: &mut Ctx,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+    change: impl FnOnce(&mut DeviceRow),
+) -> Result<(), Undecided> {
+    let there = group::require(ctx.txn, &row.group);
+    let group_row = ctx.unless_damaged(there)?;
+    changed(ctx, (device, group_row), row, change)
+}
+
+fn changed(
+    ctx: &mut Ctx,
+    (device, group_row): (&DeviceId, Option<GroupRow>),
+    row: &mut DeviceRow,
+    change: impl FnOnce(&mut DeviceRow),
+) -> Result<(), Undecided> {
     let group = row.group.clone();
-    let mut group_row = group::require(ctx.txn, &group)?;
     ctx.txn.want([
         MemberKey(group.clone(), device.clone()).key(),
         OutboxKey(device.clone()).key(),
         GroupCountKey(group.clone()).key(),
     ])?;
     // Whoever looks for a line must see it (S10).
-    group_row.turn += 1;
-    ctx.txn.put(&GroupKey(group.clone()), &group_row);
+    let group_row = group_row.map(|row| GroupRow {
+        turn: row.turn + 1,
+        ..row
+    });
+    if let Some(group_row) = &group_row {
+        ctx.txn.put(&GroupKey(group.clone()), group_row);
+    }
     let instance = ctx.txn.instance()?;
     let mut count = group::count(ctx.txn, &group, &instance)?;
     if let Some(before) = count.counting(row) {
@@ -58,6 +85,8 @@ pub(crate) fn change(
         false => AdmissionChange::Loosens,
     };
     outbox::changed(ctx, device, means)?;
-    ctx.effects.extend(membership::shown(&group, &group_row));
+    if let Some(group_row) = &group_row {
+        ctx.effects.extend(membership::shown(&group, group_row));
+    }
     Ok(())
 }
