@@ -77,6 +77,11 @@ pub enum Refusal {
     /// The device was removed or revoked.
     #[error("this device was removed or revoked; it needs a new token or certificate")]
     Revoked,
+    /// The device was removed or revoked after its certificate begins, which is of a CA of others.
+    #[error(
+        "this device was removed or revoked after its certificate begins; give it one that begins later (some CAs date certificates back)"
+    )]
+    RevokedSince,
     /// Another token or key took the place of this one.
     #[error("this token or certificate was replaced; give the device its newest one")]
     Replaced,
@@ -245,7 +250,8 @@ pub trait People: Send + Sync + 'static {
     /// Ok if a device may come in with this.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`], [`Refusal::Replaced`] or [`Refusal::Authority`].
+    /// [`Refusal::Revoked`] and [`Refusal::RevokedSince`], [`Refusal::Replaced`] or
+    /// [`Refusal::Authority`].
     fn admits(&self, device: &DeviceId, shown: Shown) -> Result<(), Refusal>;
     /// True if there is such a claim: one that was revoked or is forgotten lets nobody in.
     fn knows_claim(&self, claim: &ClaimId) -> bool;

@@ -321,6 +321,7 @@ impl World {
     fn remove(&mut self, device: &str) -> Answer {
         self.order(Command::DeviceRemove(DeviceRemove {
             device: device.into(),
+            waiting_only: false,
             dry_run: false,
         }))
     }

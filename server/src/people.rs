@@ -165,7 +165,7 @@ impl People for Registry {
             Shown::OtherCertificate { from_s, .. }
                 if from_s.saturating_mul(1_000) <= until.at_ms =>
             {
-                Err(Refusal::Revoked)
+                Err(Refusal::RevokedSince)
             }
             Shown::Token(issue) if until.ends_token(issue) => Err(Refusal::Replaced),
             Shown::Certificate(issue) if issue <= until.certificates => Err(Refusal::Replaced),

@@ -121,7 +121,7 @@ fn what_was_revoked_or_replaced_is_worth_nothing_and_what_came_after_it_is() {
         (Shown::Certificate(1), Err(Refusal::Revoked)),
         (Shown::Certificate(2), Err(Refusal::Replaced)),
         (Shown::Certificate(3), Ok(())),
-        (other(5, 7), Err(Refusal::Revoked)),
+        (other(5, 7), Err(Refusal::RevokedSince)),
         (other(6, 7), Ok(())),
         (other(6, 8), Err(Refusal::Authority)),
     ] {

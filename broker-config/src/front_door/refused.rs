@@ -43,7 +43,7 @@ pub(super) enum Refused {
 /// The code of a refused login.
 fn word(refusal: Refusal) -> &'static str {
     match refusal {
-        Refusal::Revoked => Code::Revoked.word(),
+        Refusal::Revoked | Refusal::RevokedSince => Code::Revoked.word(),
         Refusal::Certificate | Refusal::CertificateOver | Refusal::Authority => {
             Code::Certificate.word()
         }
@@ -69,7 +69,7 @@ impl Refused {
             Self::Handshake(error) if error.code() == code::Code::Tls => Some(Code::Tls),
             Self::Handshake(_) => Some(Code::Certificate),
             Self::Version { .. } => Some(Code::Version),
-            Self::Credentials(Refusal::Revoked) => Some(Code::Revoked),
+            Self::Credentials(Refusal::Revoked | Refusal::RevokedSince) => Some(Code::Revoked),
             Self::Credentials(
                 Refusal::Certificate | Refusal::CertificateOver | Refusal::Authority,
             ) => Some(Code::Certificate),
@@ -117,9 +117,8 @@ impl Refused {
             | Self::Will {
                 of_device: true, ..
             } => &[0x20, 2, 0, 4],
-            Self::Credentials(Refusal::Revoked | Refusal::Certificate) | Self::Will { .. } => {
-                &[0x20, 2, 0, 5]
-            }
+            Self::Credentials(Refusal::Revoked | Refusal::RevokedSince | Refusal::Certificate)
+            | Self::Will { .. } => &[0x20, 2, 0, 5],
         }
     }
 }

@@ -138,6 +138,9 @@ pub(crate) enum Device {
     Remove {
         /// Its id
         device: String,
+        /// Only send away who waits for approval under this id: a registered device stays
+        #[arg(long)]
+        waiting: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,

@@ -123,8 +123,15 @@ pub(crate) async fn run(context: &Context, command: Device) -> Result<u8, Failur
         Device::Token(DeviceToken::Rotate(wish)) => access::rotate(context, wish).await,
         Device::Remove {
             device,
+            waiting,
+            yes: _,
+            dry_run,
+        } if waiting => send_away(context, device, dry_run).await,
+        Device::Remove {
+            device,
             yes,
             dry_run,
+            ..
         } => remove(context, device, yes, dry_run).await,
     }
 }
@@ -193,6 +200,21 @@ async fn approve(context: &Context, wish: args::DeviceApprove) -> Result<u8, Fai
     context.print_change(&SHAPE, &approved, &sentence)
 }
 
+/// Sends away who waits under an id, and removes no device.
+async fn send_away(context: &Context, device: String, dry_run: bool) -> Result<u8, Failure> {
+    let sentence = match dry_run {
+        false => format!("who waited under {device} is sent away; nothing else was changed"),
+        true => format!("who waits under {device} would be sent away; nothing was changed"),
+    };
+    let body = DeviceRemove {
+        device,
+        waiting_only: true,
+        dry_run,
+    };
+    let sent_away = context.command(Verb::DeviceRemove, &body).await?;
+    context.print_change(&SHAPE, &sent_away, &sentence)
+}
+
 /// Removes a device, once somebody has said yes.
 async fn remove(
     context: &Context,
@@ -211,7 +233,11 @@ async fn remove(
         ),
         true => format!("{device} would be removed; nothing was changed"),
     };
-    let body = DeviceRemove { device, dry_run };
+    let body = DeviceRemove {
+        device,
+        waiting_only: false,
+        dry_run,
+    };
     let removed = context.command(Verb::DeviceRemove, &body).await?;
     context.print_change(&SHAPE, &removed, &sentence)
 }

@@ -54,6 +54,7 @@ const WAITING: Shape = Shape {
         column("DEVICE", "/device", Show::Plain),
         column("FINGERPRINT", "/fingerprint", Show::Plain),
         column("GROUP", "/group", Show::Plain),
+        column("REGISTERED", "/registered", Show::Plain),
         column("SINCE", "/since", Show::Ago),
     ],
 };

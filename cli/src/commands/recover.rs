@@ -30,11 +30,18 @@ const QUIET: Duration = Duration::from_secs(40);
 /// Names listed in a sentence for people; JSON has them all.
 const NAMES_MAX: usize = 10;
 /// The facts that no device and no signed spec can tell.
-const ONLY_A_BACKUP: [&str; 6] = [
+const ONLY_A_BACKUP: [&str; 10] = [
     "limits, start and end times of deployments, and who created them",
     "deployments that no device reports and no signed spec lists",
     "groups without a device whose signed spec is gone",
     "which devices were removed: a removed one that did not hear of it is back; remove it again",
+    "which devices were revoked: tokens and certificates of theirs are good again; \
+     `hoist device revoke ID` again",
+    "which tokens were replaced: those before them are good again; \
+     `hoist device token rotate ID --overlap 0s`",
+    "which boards were replaced: their certificates are good again; `hoist device revoke ID`, then \
+     enroll the board in use and `hoist device approve ID --fingerprint F`",
+    "claims: the texts of before are good for nobody; `hoist enroll create` makes others",
     "releases whose artifacts are gone: create them again, from the same content",
     "which requests were answered: one that is repeated is carried out again",
 ];

@@ -160,6 +160,7 @@ fn not_ours(name: &str, known: &DeviceDetail, group: &str) -> Option<Failure> {
 pub(super) async fn unregister(file: &ClientFile, names: Vec<String>) -> Result<(), Failure> {
     let remove = |device| DeviceRemove {
         device,
+        waiting_only: false,
         dry_run: false,
     };
     let verb = (Verb::DeviceRemove, Some(Code::Device));

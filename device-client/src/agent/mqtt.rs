@@ -67,6 +67,7 @@ impl Connection {
         will_topic: String,
         will: Vec<u8>,
     ) -> Self {
+        let is_certified = server.trust.shown().is_some();
         let (writer, reader) = mqtt::open(Options {
             broker: server.broker.clone(),
             trust: server.trust.clone(),
@@ -86,7 +87,7 @@ impl Connection {
             }),
         });
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let task = task::start(read(reader, sender));
+        let task = task::start(read(reader, is_certified, sender));
         Self {
             writer,
             events,
@@ -181,7 +182,7 @@ impl Drop for Connection {
 }
 
 /// Reads until the connection ends: reading is not cancel-safe.
-async fn read(mut reader: Reader, events: mpsc::Sender<Raw>) {
+async fn read(mut reader: Reader, is_certified: bool, events: mpsc::Sender<Raw>) {
     loop {
         let event = match reader.next().await {
             Ok(Event::Connected { .. }) => Raw::Connected,
@@ -195,7 +196,7 @@ async fn read(mut reader: Reader, events: mpsc::Sender<Raw>) {
                 cause: Cause::Refused(Refusal::NotAuthorized),
                 ..
             }) => Raw::Revoked,
-            Err(ended) => Raw::Lost(why(&ended.cause, &ended)),
+            Err(ended) => Raw::Lost(why(&ended.cause, is_certified, &ended)),
         };
         let over = matches!(event, Raw::Revoked | Raw::Lost(_));
         if events.send(event).await.is_err() || over {
@@ -225,8 +226,9 @@ fn of_io(error: &io::Error) -> String {
     }
 }
 
-/// The reason of the end of a connection, for whoever can do something about it.
-fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
+/// The reason of the end of a connection, for whoever can do something about it. Who shows a
+/// certificate has no token that could be another.
+fn why(cause: &Cause, is_certified: bool, said: &impl std::fmt::Display) -> String {
     let refusal = match cause {
         Cause::Refused(refusal) => refusal,
         Cause::Network(error) => return of_io(error),
@@ -236,6 +238,11 @@ fn why(cause: &Cause, said: &impl std::fmt::Display) -> String {
         Cause::Protocol => return format!("what came is not what a broker says ({said})"),
     };
     match refusal {
+        Refusal::BadUserNamePassword if is_certified => {
+            "the server takes this certificate no more: its time is over, its CA is not accepted any \
+             more, or another board took the place of this one. The log of the server says which: ask \
+             its operator"
+        }
         Refusal::BadUserNamePassword => {
             "the server does not know this token, or not in this namespace, or has replaced it: get \
              a new agent.toml with `hoist device token rotate`, or `hoist device add` if it is not \
@@ -272,7 +279,17 @@ mod tests {
                 "what came is not what a broker says (nonsense)",
             ),
         ] {
-            assert_eq!(why(&cause, &"nonsense"), says);
+            assert_eq!(why(&cause, false, &"nonsense"), says);
         }
+    }
+
+    #[test]
+    fn a_device_that_shows_a_certificate_is_not_sent_for_a_token() {
+        let refused = Cause::Refused(Refusal::BadUserNamePassword);
+        let by_token = why(&refused, false, &"refused");
+        assert!(by_token.contains("hoist device token rotate"), "{by_token}");
+        let by_certificate = why(&refused, true, &"refused");
+        assert!(!by_certificate.contains("token"), "{by_certificate}");
+        assert!(by_certificate.contains("certificate"), "{by_certificate}");
     }
 }

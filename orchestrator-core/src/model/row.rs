@@ -100,7 +100,7 @@ grown! {
     DeploymentRow, 8_192, [1, 5];
     CounterRow, 1_024, [1, 1];
     ClaimRow, 512, [1];
-    DeviceRow, 32_768, [1, 1];
+    DeviceRow, 32_768, [1, 1, 1];
     MemberRow, 128, [1];
     GroupCountRow, 32, [1];
     GroupRow, 4_096, [1];

@@ -165,6 +165,7 @@ pub(crate) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         return Ok(Err(unknown()));
     };
+    let row = identity::current(reader, row)?;
     let Some((item, record)) = item(reader, &device, None, now)? else {
         return Ok(Err(unknown()));
     };

@@ -5,8 +5,15 @@ use hoist_protocol::id::DeviceId;
 use crate::model::error::Code;
 use crate::model::now::Now;
 use crate::model::row::{CloneRow, DeviceRow};
+use crate::query::{Need, Reader};
 use crate::reply::Identity;
-use crate::rules::device::identity::is_cloned;
+use crate::rules::device::identity::{is_cloned, offered};
+
+/// The row of a device without the key that it has on offer no longer.
+pub(crate) fn current(reader: &Reader, row: DeviceRow) -> Result<DeviceRow, Need> {
+    let offered_key = offered(reader.rows(), &row)?;
+    Ok(DeviceRow { offered_key, ..row })
+}
 
 /// Why it is in doubt who a device is, and what to do about it.
 pub(crate) fn doubt(

@@ -2,7 +2,7 @@
 
 use hoist_protocol::id::{DeploymentId, GroupId, ReleaseId};
 
-use crate::model::key::{ClaimKey, Key, Prefix, ReleaseKey, RowKey};
+use crate::model::key::{ClaimKey, DeviceKey, Key, Prefix, ReleaseKey, RowKey};
 use crate::model::row::{
     ClaimRow, DeploymentRow, GroupRow, ReleaseNameRow, ReleaseRow, WaitingRow,
 };
@@ -208,13 +208,19 @@ pub(crate) fn enroll_waiting(
         |text, key, bytes| {
             let row: WaitingRow = row(key, bytes)?;
             let claim = ClaimKey(row.claim.clone());
-            reader.want([claim.key()])?;
+            let device = text.split('/').next().unwrap_or_default();
+            let known = device.parse().ok().map(DeviceKey);
+            reader.want(known.iter().map(RowKey::key).chain([claim.key()]))?;
             if reader.read(&claim)?.is_none() {
                 // It was sent away with its claim.
                 return Ok(None);
             }
-            let device = text.split('/').next().unwrap_or_default();
+            let row_of_device = match &known {
+                Some(known) => reader.read(known)?,
+                None => None,
+            };
             Ok(Some(WaitingItem {
+                registered: row_of_device.is_some(),
                 device: device.to_owned(),
                 group: row.group.to_string(),
                 device_type: row.device_type,

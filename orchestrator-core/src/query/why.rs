@@ -70,6 +70,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     let Some(row) = reader.read(&DeviceKey(device.clone()))? else {
         return not_there(reader, wish, (&device, &lives), &instance);
     };
+    let row = identity::current(reader, row)?;
     let group = group::require(reader.rows(), &row.group)?;
     let wanted = match wish.deployment {
         Some(id) => vec![DeploymentId(id)],

@@ -342,4 +342,7 @@ pub struct WaitingItem {
     pub fingerprint: String,
     /// When it came first.
     pub since: String,
+    /// True if it is a registered device, with another key than its own; also one that was revoked.
+    /// `device-remove` would take it out of the fleet, unless it says `waitingOnly`.
+    pub registered: bool,
 }

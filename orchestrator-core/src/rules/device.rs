@@ -72,7 +72,7 @@ pub(crate) fn merge_info(
         }
         (Some(pinned), Some(shown)) if pinned != shown => {
             // Not this device's word: nothing else of it is taken in.
-            return identity::other_key(ctx, device, row, shown);
+            return identity::other_key(ctx, device, row, (shown, None));
         }
         // A device that shows its key or spec has no spec of ours, or an old one.
         _ if info.public_key.is_some() || info.stored_spec.is_some() => {
@@ -81,7 +81,7 @@ pub(crate) fn merge_info(
         _ => {}
     }
     // Whoever speaks has the pinned key: another one is not on offer (any more).
-    if row.offered_key.take().is_some() {
+    if row.take_offer().is_some() {
         waiting::take(ctx.txn, device)?;
     }
     row.agent.clone_from(&info.agent);

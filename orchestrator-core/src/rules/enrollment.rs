@@ -95,12 +95,13 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
     match known {
         Some(row) if is_out(&row) => {
             let offered = list_other_key(ctx, ask, (&id, &row, Code::Revoked))?;
-            Ok(ask_again(ctx, ask, (row, offered)))
+            Ok(ask_again(ctx, ask, (row, offered, id)))
         }
         Some(row) if is_pinned(&row) => certify(ctx, device, &row),
         Some(row) if row.public_key.is_some() || claim.approval => {
             let offered = list_other_key(ctx, ask, (&id, &row, Code::Reenrol))?;
-            identity::other_key(ctx, device, row, offered)?;
+            let by = came_by(ask, (&row, offered, id));
+            identity::other_key(ctx, device, row, (offered, by))?;
             Ok(Decided::Waits(other_key(ask)))
         }
         Some(row) => pin(ctx, ask, row, (id, claim)),
@@ -226,12 +227,23 @@ fn spend(ctx: &mut Ctx, id: ClaimId, mut claim: ClaimRow) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The claim by which the key came that a device has on offer.
+fn came_by(
+    ask: &EnrollAsk,
+    (row, offered, id): (&DeviceRow, PublicKey, ClaimId),
+) -> Option<ClaimId> {
+    match offered == ask.key {
+        true => Some(id),
+        false => row.offered_by.clone(),
+    }
+}
+
 /// A revoked device asks to come in again, with whatever key: an operator decides, because whoever
 /// has the device may have a claim too.
 fn ask_again(
     ctx: &mut Ctx,
     ask: &EnrollAsk,
-    (mut row, offered): (DeviceRow, PublicKey),
+    (mut row, offered, id): (DeviceRow, PublicKey, ClaimId),
 ) -> Decided {
     let device = &ask.device;
     let fingerprint = ask.key.fingerprint();
@@ -242,9 +254,14 @@ fn ask_again(
     let waits = Rejection::new(Code::Revoked, why).hint(format!(
         "if it may come in again, an administrator types `hoist device approve {device} --fingerprint {fingerprint}`"
     ));
-    if row.offered_key != Some(offered) {
+    let by = came_by(ask, (&row, offered, id));
+    let is_new = row.offered_key != Some(offered);
+    if is_new || row.offered_by != by {
         row.offered_key = Some(offered);
+        row.offered_by = by;
         ctx.txn.put(&DeviceKey(device.clone()), &row);
+    }
+    if is_new {
         ctx.effects.push(Effect::Event(Event::DeviceWaits {
             device: device.clone(),
             fingerprint,

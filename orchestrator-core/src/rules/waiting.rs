@@ -64,7 +64,12 @@ pub(crate) fn begin(
     };
     if count.waiting >= WAITING_MAX || !of.is_empty() {
         let why = format!("{waiting} devices wait for approval{of}, and {device} is one more");
-        return Err(Rejection::new(Code::EnrollFull, why).into());
+        let hint = format!(
+            "`hoist enroll waiting` lists them: approve those that are yours; `hoist enroll revoke {id}` \
+             sends away who came by this claim, `hoist device remove ID --waiting` one of them, and \
+             no registered device by that"
+        );
+        return Err(Rejection::new(Code::EnrollFull, why).hint(hint).into());
     }
     let Some(place) = place(ctx.txn, device, &ask.key)? else {
         return Err(crowded(ask).into());
@@ -113,7 +118,8 @@ fn crowded(ask: &EnrollAsk) -> Rejection {
         "{WAITING_OF_DEVICE_MAX} boards wait under the id {device}, and the one with the key {print} is one more"
     );
     Rejection::new(Code::EnrollFull, why).hint(format!(
-        "`hoist enroll waiting` lists them: approve one, or send all of them away with `hoist device remove {device}`"
+        "`hoist enroll waiting` lists them: approve one, or send all of them away with \
+         `hoist device remove {device} --waiting`"
     ))
 }
 

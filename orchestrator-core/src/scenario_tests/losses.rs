@@ -156,6 +156,7 @@ fn a_device_is_removed_and_moved_whatever_deployment_of_its_group_is_lost() {
         &mut world,
         Command::DeviceRemove(DeviceRemove {
             device: "d1".into(),
+            waiting_only: false,
             dry_run: false,
         }),
     );
@@ -283,6 +284,7 @@ fn a_device_of_a_group_that_is_lost_can_be_removed() {
         &mut world,
         Command::DeviceRemove(DeviceRemove {
             device: "d1".into(),
+            waiting_only: false,
             dry_run: false,
         }),
     );

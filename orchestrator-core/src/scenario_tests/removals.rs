@@ -39,6 +39,7 @@ fn whoever_is_connected_is_turned_away_before_the_spec_is_cleared() {
     let device: DeviceId = "d1".parse().unwrap();
     let remove = world.input(Command::DeviceRemove(DeviceRemove {
         device: "d1".into(),
+        waiting_only: false,
         dry_run: false,
     }));
     let effects = world.tell(Input::Command(Box::new(remove)));
@@ -67,6 +68,7 @@ fn a_dry_run_of_a_removal_revokes_nothing() {
     let mut world = World::with_devices(&["d1"]);
     let remove = world.input(Command::DeviceRemove(DeviceRemove {
         device: "d1".into(),
+        waiting_only: false,
         dry_run: true,
     }));
     let effects = world.tell(Input::Command(Box::new(remove)));

@@ -116,6 +116,9 @@ impl Rotation {
         let key = match wanted.only_tries {
             true => wanted.new.tried()?,
             false => {
+                // What can be refused is, before anything is given up for it.
+                after(chain.newest(), (role, wanted.new.tried()?, also), now)?;
+                private_file::check(&next_key(dir, role))?;
                 // First the document: its key may be the only one of its kind.
                 remove(&waiting)?;
                 for role in ROLES {

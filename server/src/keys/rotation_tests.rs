@@ -244,3 +244,32 @@ fn one_new_root_key_takes_the_place_of_no_two_whose_signatures_are_wanted() {
     let other = after(&newest, (KeyRole::Release, key, false), Generation(9)).unwrap();
     assert_eq!(other.threshold, 2);
 }
+
+#[test]
+fn what_waits_and_its_only_key_stay_when_the_rotation_in_its_place_is_refused() {
+    let (_dir, keys) = keys();
+    // The newest document has as many keys as it can.
+    while load(&keys).service.root_number < 14 {
+        let more = Wanted {
+            also: true,
+            ..wanted(KeyRole::Release)
+        };
+        begun(&keys, &more).unwrap().finish().unwrap();
+    }
+    let first = begin(&keys, KeyRole::Orchestrator);
+    let document = first.document().clone();
+    first.wait().unwrap();
+    drop(first);
+    let key = next_key(&keys, KeyRole::Orchestrator);
+    let before = std::fs::read(&key).unwrap();
+    let more = Wanted {
+        also: true,
+        anew: true,
+        ..wanted(KeyRole::Release)
+    };
+    let refused = begun(&keys, &more).err();
+    assert!(matches!(refused, Some(KeysError::Full { .. })));
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    let waiting = Rotation::waiting(&keys).unwrap();
+    assert_eq!(*waiting.document(), document);
+}

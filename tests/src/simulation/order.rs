@@ -194,6 +194,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
         }),
         ["device", "remove", device] => Command::DeviceRemove(DeviceRemove {
             device: (*device).to_owned(),
+            waiting_only: false,
             dry_run: false,
         }),
         ["release", "add", name] => {

@@ -62,7 +62,9 @@ impl Body for DeviceApprove {
         if ask.ctx.txn.read(&DeviceKey(device.clone()))?.is_none() && !boards.is_empty() {
             return self.approve_waiting(ask, device, boards);
         }
-        let (device, row) = ask.device(&self.device)?;
+        let (device, mut row) = ask.device(&self.device)?;
+        // Revoking a claim sends away who came by it.
+        row.offered_key = identity::offered(ask.ctx.txn, &row)?;
         let mut offered: Vec<PublicKey> = row.offered_key.into_iter().collect();
         let others = boards.iter().map(|board| board.key);
         offered.extend(others.filter(|key| row.offered_key != Some(*key)));
@@ -175,7 +177,7 @@ fn pin(
     (mut row, key): (DeviceRow, PublicKey),
 ) -> Result<(), Stop> {
     let before = row.public_key.replace(key);
-    row.offered_key = None;
+    row.take_offer();
     row.unverified = false;
     identity::forget(ask.ctx, device)?;
     waiting::take(ask.ctx.txn, device)?;

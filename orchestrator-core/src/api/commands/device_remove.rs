@@ -1,11 +1,13 @@
 //! `device-remove`: a device's records stay with their deployments (S14), its token is worth
-//! nothing from then on, and its spec, which is cleared, tells it that it belongs nowhere (W4).
+//! nothing from then on, and its spec, which is cleared, tells it that it belongs nowhere (W4). Who
+//! waits under an id is sent away by the same verb, a registered device only if it is meant.
 
 use hoist_protocol::access::Role;
 use hoist_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::{Ask, Body, Names, VerbEffect};
+use crate::model::error::{Code, Rejection};
 use crate::model::key::DeviceKey;
 use crate::reply::Answer;
 use crate::rules::device;
@@ -19,6 +21,10 @@ use crate::rules::waiting;
 pub struct DeviceRemove {
     /// The device's id.
     pub device: String,
+    /// Only sends away who waits for approval under this id: a registered device stays as it is,
+    /// and the other key that it shows is on offer no longer; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting_only: bool,
     /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -44,6 +50,9 @@ impl Body for DeviceRemove {
         if let Some(sent_away) = self.send_away(ask)? {
             return Ok(sent_away);
         }
+        if self.waiting_only {
+            return self.withdraw(ask);
+        }
         let (device, row) = ask.device(&self.device)?;
         let by = ask.user.clone();
         device::take_out(ask.ctx, &device, row, by)?;
@@ -52,6 +61,22 @@ impl Body for DeviceRemove {
 }
 
 impl DeviceRemove {
+    /// The other key of a registered device is on offer no longer.
+    fn withdraw(&self, ask: &mut Ask) -> Result<Answer, Stop> {
+        let (device, mut row) = ask.device(&self.device)?;
+        let waits = !waiting::standing(ask.ctx.txn, &device)?.is_empty();
+        waiting::take(ask.ctx.txn, &device)?;
+        if row.take_offer().is_none() && !waits {
+            let why = format!("nobody waits for approval under the id {device}");
+            let refusal = Rejection::new(Code::NotOffered, why).field("device");
+            return Err(refusal
+                .hint("`hoist enroll waiting` lists who waits")
+                .into());
+        }
+        ask.ctx.txn.put(&DeviceKey(device.clone()), &row);
+        Ok(Answer::DeviceRemoved { device })
+    }
+
     /// A device that is not registered, and waits for approval, waits no longer; none if it does not.
     fn send_away(&self, ask: &mut Ask) -> Result<Option<Answer>, Stop> {
         let device: DeviceId = parse_name("device", &self.device)?;

@@ -2,7 +2,9 @@
 
 use hoist_protocol::device::Installed;
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::id::{DeploymentId, GroupId, Resync, Round, Seq, SessionCounter, UserId};
+use hoist_protocol::id::{
+    ClaimId, DeploymentId, GroupId, Resync, Round, Seq, SessionCounter, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::model::row::InstanceRow;
@@ -74,6 +76,9 @@ pub struct DeviceRow {
     pub access: Access,
     /// Deployments of its group that let it in by name, each up to a round (S16), sorted.
     pub permits: Vec<(DeploymentId, Round)>,
+    /// The claim by which [`DeviceRow::offered_key`] came: it is on offer no longer than that is
+    /// there. Absent where it came otherwise, and in rows of servers that did not note it.
+    pub offered_by: Option<ClaimId>,
 }
 
 /// The standing of the tokens and certificates of a device.
@@ -170,6 +175,12 @@ impl DeviceRow {
         }
     }
 
+    /// No other key is on offer any more; the one that was, also by a claim that is gone.
+    pub fn take_offer(&mut self) -> Option<PublicKey> {
+        self.offered_by = None;
+        self.offered_key.take()
+    }
+
     /// True if the device starts nothing whatever is deployed: an operator holds it, or it was
     /// revoked.
     #[must_use]
@@ -210,6 +221,7 @@ impl DeviceRow {
             created_ms,
             access: Access::Current,
             permits: Vec::new(),
+            offered_by: None,
         }
     }
 }

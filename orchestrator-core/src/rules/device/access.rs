@@ -49,7 +49,7 @@ pub(crate) fn revoke(
     // Before its spec is cleared: whoever is turned away leaves nothing behind.
     end_all(ctx, device, row)?;
     identity::forget(ctx, device)?;
-    if row.offered_key.take().is_some() {
+    if row.take_offer().is_some() {
         waiting::take(ctx.txn, device)?;
     }
     trouble::note(ctx, device, None)?;
@@ -74,7 +74,7 @@ pub(crate) fn admit_again(
     row: &mut DeviceRow,
 ) -> Result<(), Undecided> {
     row.issue = next_issue(ctx, device, row)?;
-    if row.offered_key.take().is_some() {
+    if row.take_offer().is_some() {
         waiting::take(ctx.txn, device)?;
     }
     hold::change(ctx, device, row, |row| row.access = Access::Current)?;

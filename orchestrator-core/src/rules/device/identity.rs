@@ -5,14 +5,14 @@
 
 use hoist_protocol::device::{Presence, PresenceState};
 use hoist_protocol::envelope::PublicKey;
-use hoist_protocol::id::{DeviceId, SessionCounter};
+use hoist_protocol::id::{ClaimId, DeviceId, SessionCounter};
 
 use crate::model::effect::{Effect, Event};
 use crate::model::error::Code;
-use crate::model::key::{CloneKey, DeviceKey};
+use crate::model::key::{ClaimKey, CloneKey, DeviceKey};
 use crate::model::now::Now;
 use crate::model::row::{CloneRow, DeviceRow, PresenceRecord, StartsEmpty};
-use crate::model::txn::Undecided;
+use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
 use crate::rules::device::refusal::rejected;
 
@@ -78,12 +78,20 @@ pub(crate) fn take_turn(
     Ok(())
 }
 
-/// A device shows another key than the pinned one.
+/// The other key that a device has on offer: one that came by a claim which is gone is not, any more.
+pub(crate) fn offered(txn: &Txn, row: &DeviceRow) -> Result<Option<PublicKey>, Undecided> {
+    Ok(match (row.offered_key, row.offered_by.clone()) {
+        (Some(key), Some(claim)) => txn.read(&ClaimKey(claim))?.map(|_| key),
+        (key, _) => key,
+    })
+}
+
+/// A device shows another key than the pinned one, maybe by a claim.
 pub(crate) fn other_key(
     ctx: &mut Ctx,
     device: &DeviceId,
     mut row: DeviceRow,
-    shown: PublicKey,
+    (shown, by): (PublicKey, Option<ClaimId>),
 ) -> Result<(), Undecided> {
     if row.offered_key.is_none() {
         // Whoever has the pinned key has spoken since, if it was offered before.
@@ -95,9 +103,11 @@ pub(crate) fn other_key(
         ctx.effects
             .push(rejected(Code::Reenrol, device, Some(&row)));
     }
-    if row.offered_key != Some(shown) {
+    let is_new = row.offered_key != Some(shown);
+    if is_new || row.offered_by != by {
         row.offered_key = Some(shown);
-        if !cloned {
+        row.offered_by = by;
+        if is_new && !cloned {
             let device = device.clone();
             ctx.effects
                 .push(Effect::Event(Event::DeviceKeyChanged { device }));

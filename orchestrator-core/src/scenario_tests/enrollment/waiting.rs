@@ -115,6 +115,7 @@ fn a_device_that_waits_is_sent_away_by_removing_it_and_one_that_is_registered_wa
     let removed = |world: &mut World, device: &str| {
         world.order(Command::DeviceRemove(DeviceRemove {
             device: device.into(),
+            waiting_only: false,
             dry_run: false,
         }))
     };
@@ -250,7 +251,12 @@ fn more_boards_than_may_wait_under_one_id_are_refused_and_those_that_wait_stay()
         panic!("{answered:?}")
     };
     assert_eq!(refusal.code, Code::EnrollFull);
-    assert!(refusal.hint.unwrap().contains("`hoist device remove d1`"));
+    assert!(
+        refusal
+            .hint
+            .unwrap()
+            .contains("`hoist device remove d1 --waiting`")
+    );
     let expected: Vec<_> = (1..=most).map(|seed| waits("d1", seed)).collect();
     assert_eq!(prints(&world), expected);
     world.revoke(&claim);
@@ -310,4 +316,80 @@ fn the_first_key_of_a_registered_device_may_be_approved_without_its_name_and_onl
     assert_eq!(world.enrolls("d3", 3, Some(&claim)), Err(Code::Reenrol));
     assert_eq!(refused(world.approve_key("d3", None)), Code::NotOffered);
     assert_eq!(world.device_row("d3").public_key, None);
+}
+
+#[test]
+fn a_registered_device_that_is_listed_by_another_key_stays_when_only_that_is_sent_away() {
+    let mut world = World::with_devices(&["d1"]);
+    let claim = world.claim(EnrollCreate {
+        uses: Some(9),
+        ..EnrollCreate::default()
+    });
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Ok(1));
+    assert_eq!(world.enrolls("d1", 2, Some(&claim)), Err(Code::Reenrol));
+    let slow = world.claim(with_approval());
+    assert_eq!(world.enrolls("d2", 3, Some(&slow)), Err(Code::Pending));
+    let ResultBody::Waiting(list) = world.answer(&Command::EnrollWaiting(EnrollWaiting::default()))
+    else {
+        panic!("no list")
+    };
+    let listed = list.items.iter().map(|it| (&*it.device, it.registered));
+    assert_eq!(listed.collect::<Vec<_>>(), [("d1", true), ("d2", false)]);
+    let send_away = |world: &mut World, device: &str| {
+        world.order(Command::DeviceRemove(DeviceRemove {
+            device: device.into(),
+            waiting_only: true,
+            dry_run: false,
+        }))
+    };
+    for device in ["d1", "d2"] {
+        let sent = send_away(&mut world, device);
+        assert!(matches!(sent, Answer::DeviceRemoved { .. }), "{sent:?}");
+    }
+    assert_eq!(world.waiting(), 0);
+    let row = world.device_row("d1");
+    assert_eq!((row.public_key, row.offered_key), (Some(key(1)), None));
+    assert_eq!(world.enrolls("d1", 1, None), Ok(1));
+    assert_eq!(refused(send_away(&mut world, "d1")), Code::NotOffered);
+    assert_eq!(refused(send_away(&mut world, "d2")), Code::Device);
+}
+
+#[test]
+fn a_key_that_came_by_a_claim_is_on_offer_no_longer_than_that_is_there() {
+    let mut world = World::with_devices(&["d1"]);
+    let claim = world.claim(EnrollCreate {
+        uses: Some(9),
+        ..EnrollCreate::default()
+    });
+    assert_eq!(world.enrolls("d1", 1, Some(&claim)), Ok(1));
+    assert_eq!(world.enrolls("d1", 2, Some(&claim)), Err(Code::Reenrol));
+    world.revoke(&claim);
+    let print = key(2).fingerprint();
+    let approved = world.approve_key("d1", Some(print.clone()));
+    assert_eq!(refused(approved), Code::NotOffered);
+    assert_eq!(world.device_row("d1").public_key, Some(key(1)));
+    // So of one that is revoked.
+    let other = world.claim(EnrollCreate {
+        uses: Some(9),
+        ..EnrollCreate::default()
+    });
+    world.order(Command::DeviceRevoke(DeviceRevoke {
+        device: "d1".into(),
+        ..DeviceRevoke::default()
+    }));
+    assert_eq!(world.enrolls("d1", 2, Some(&other)), Err(Code::Revoked));
+    world.revoke(&other);
+    let approved = world.approve_key("d1", Some(print.clone()));
+    assert_eq!(refused(approved), Code::Revoked);
+    // By a claim that is there it may be approved.
+    let third = world.claim(EnrollCreate {
+        uses: Some(9),
+        ..EnrollCreate::default()
+    });
+    assert_eq!(world.enrolls("d1", 2, Some(&third)), Err(Code::Revoked));
+    let approved = world.approve_key("d1", Some(print));
+    assert!(
+        matches!(approved, Answer::DeviceApproved { .. }),
+        "{approved:?}"
+    );
 }
