@@ -28,7 +28,7 @@ pub(crate) use device::{
 };
 pub(crate) use enroll::Enroll;
 pub(crate) use keys::{Keys, Rotate, SignArgs};
-pub(crate) use rollout::{Failures, Rollout};
+pub(crate) use rollout::{Failures, Policy, Rollout};
 pub(crate) use user::User;
 
 /// Over-the-air updates over MQTT: the server and the operator's commands.
@@ -104,6 +104,9 @@ pub(crate) enum Command {
     /// Create, list and remove groups
     #[command(subcommand)]
     Group(Group),
+    /// Put, list and show policies: rollouts that have a name
+    #[command(subcommand)]
+    Policy(Policy),
     /// Create, list and remove people and programs with a token
     #[command(subcommand)]
     User(User),

@@ -14,6 +14,7 @@ pub(crate) mod group;
 mod import;
 pub(crate) mod keys;
 pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod release;
 pub(crate) mod serve;

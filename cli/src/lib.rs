@@ -124,6 +124,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Freeze(wish) => commands::freeze::freeze(context, wish).await,
         Command::Unfreeze(wish) => commands::freeze::unfreeze(context, wish).await,
         Command::Group(command) => commands::group::run(context, command).await,
+        Command::Policy(command) => commands::policy::run(context, command).await,
         Command::User(command) => commands::user::run(context, command).await,
         Command::Audit(command) => commands::audit::run(context, command).await,
         Command::Serve(_) => commands::serve::serve(context).await,

@@ -17,8 +17,10 @@ mod freeze;
 mod import;
 mod item;
 mod pass;
+mod policy;
 mod result;
 mod rollout;
+mod schedule;
 mod shown;
 pub mod view;
 mod why;
@@ -38,12 +40,14 @@ pub use item::{
     UserItem, WaitingItem,
 };
 pub use pass::{PassItem, PassKind};
+pub use policy::{PolicyDetail, PolicyItem, PolicyResult};
 pub use result::{
     AbortResult, ClaimResult, DeviceAddResult, DeviceApproveResult, DeviceHoldResult,
     DeviceInGroupResult, DeviceLabelResult, DeviceResult, DeviceTokenResult, EnrollCreateResult,
     GroupResult, ListResult, PassResult, ReleaseAddResult, RetryResult, UserResult,
 };
 pub use rollout::{HistoryItem, PausedView, PhaseState, PhaseView, RolloutResult};
+pub use schedule::{PlannedPhase, Schedule};
 pub use why::{
     Counted, DeviceWhy, Excluded, Explanation, Nothing, OtherDeployment, Plan, PlanResult,
     RuleItem, RuleWord, Wait, Why,
@@ -180,6 +184,8 @@ pub enum Answer {
     PassBegun(PassResult),
     /// `freeze`, `unfreeze`
     Frozen(FreezeResult),
+    /// `policy-put`
+    PolicyPut(PolicyResult),
 }
 
 /// The values of a new device that only the adapter knows: never stored, never logged.
@@ -241,6 +247,7 @@ impl Answer {
             }
             Self::Retried(result) => ResultBody::Retried(result),
             Self::WentOn(result) => ResultBody::WentOn(result),
+            Self::PolicyPut(result) => ResultBody::PolicyPut(result),
             Self::DeviceMoved { device, group } | Self::DevicePlanned { device, group } => {
                 ResultBody::DeviceInGroup(DeviceInGroupResult {
                     device: device.to_string(),
@@ -347,6 +354,12 @@ pub enum ResultBody {
     Audit(ListResult<AuditItem>),
     /// `pause`, `resume`, `approve`
     WentOn(RolloutResult),
+    /// `policy-put`
+    PolicyPut(PolicyResult),
+    /// `policy-list`
+    Policies(ListResult<PolicyItem>),
+    /// `policy-show`
+    Policy(Box<PolicyDetail>),
     /// `deployment-history`
     History(ListResult<HistoryItem>),
 }

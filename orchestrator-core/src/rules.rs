@@ -9,6 +9,7 @@ pub(crate) mod enrollment;
 pub mod freeze;
 pub(crate) mod group;
 pub mod pass;
+pub(crate) mod policy;
 pub(crate) mod recovery;
 pub(crate) mod release;
 pub mod rollout;

@@ -271,6 +271,8 @@ fn kind(ty: &Type) -> String {
     let name = last.ident.to_string();
     match (name.as_str(), &inner[..]) {
         ("String" | "Word" | "DeviceId" | "GroupId" | "UserId", _) => "text".to_owned(),
+        // The only JSON that replies hand on as it was put.
+        ("Value", _) => "[Rollout](#rollout)".to_owned(),
         ("bool", _) => "boolean".to_owned(),
         ("Percent" | "u8" | "u16" | "u32" | "u64" | "i32" | "usize" | "DeploymentId", _) => {
             "number".to_owned()

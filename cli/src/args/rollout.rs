@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use hoist_orchestrator_core::api::command::rollout::{
     Budget, Confirm, OpenWindow, Order, Percent as Hundredths, Phase,
 };
@@ -69,13 +69,17 @@ pub(crate) struct Rollout {
     /// Let a device have this long for it before it puts back what was there [default: 10m]
     #[arg(long, value_name = "TIME", requires = "confirm", value_parser = parse_duration)]
     pub(crate) confirm_within: Option<Duration>,
-    /// Take all this from a file, TOML or JSON, as `rollout` of docs/api.md has it
+    /// Take all this from a policy, NAME or NAME@VERSION, or from a file, TOML or JSON, as
+    /// `rollout` of docs/api.md has it
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "NAME|FILE",
         conflicts_with_all = ["phases", "max_in_progress", "per_minute", "max_failures", "order", "budget", "window", "confirm"]
     )]
     pub(crate) policy: Option<PathBuf>,
+    /// Begin also outside the windows of the policy
+    #[arg(long, requires = "policy")]
+    pub(crate) ignore_windows: bool,
 }
 
 /// The failures that are too many: a share in percent, or a number of devices.
@@ -83,6 +87,28 @@ pub(crate) struct Rollout {
 pub(crate) enum Failures {
     Percent(u8),
     Devices(u32),
+}
+
+/// `hoist policy …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Put a policy; one that is there already gets another version
+    Put {
+        /// Its name: 1-64 of A-Z a-z 0-9 _ -
+        name: String,
+        /// TOML or JSON, as `rollout` of docs/api.md has it
+        file: PathBuf,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List policies, each with its newest version
+    List,
+    /// Show a policy as the TOML that `put` takes
+    Show {
+        /// Its name, or NAME@VERSION
+        policy: String,
+    },
 }
 
 /// A window and the place whose clocks it goes by, as typed.

@@ -20,6 +20,8 @@ use crate::output::text::{word, wrapped};
 use crate::output::{self, Format, Shape, printable};
 use crate::{args, exit};
 
+mod schedule;
+
 const PLAN: Shape = Shape {
     name: "group",
     columns: &[],
@@ -104,6 +106,9 @@ fn planned(plan: &Plan) -> String {
         if let Some(said) = said {
             text += &wrapped(&format!("  {title:<10}  "), &said);
         }
+    }
+    if plan.refused.is_none() {
+        text += &schedule::told(&plan.schedule);
     }
     text
 }

@@ -9,7 +9,7 @@ use hoist_server::failure::Failure;
 
 use crate::args::Plan;
 
-mod rollout;
+pub(crate) mod rollout;
 
 /// The command that a command line asks for.
 ///
@@ -22,7 +22,8 @@ pub(crate) fn body(wish: Plan, dry_run: bool) -> Result<Deploy, Failure> {
     };
     let limited = wish.limit.is_some() || wish.until.is_some();
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-    let rollout = rollout::rollout(&wish.rollout)?;
+    let ignore_windows = wish.rollout.ignore_windows;
+    let (policy, rollout) = rollout::rollout(&wish.rollout)?;
     Ok(Deploy {
         release: wish.release,
         group,
@@ -41,6 +42,8 @@ pub(crate) fn body(wish: Plan, dry_run: bool) -> Result<Deploy, Failure> {
         selector: wish.selector,
         devices: (!wish.devices.is_empty()).then_some(wish.devices),
         rollout,
+        policy,
+        ignore_windows,
         dry_run,
     })
 }

@@ -35,6 +35,7 @@ pub use crate::api::commands::freeze::{Freeze, Unfreeze};
 pub use crate::api::commands::group_create::GroupCreate;
 pub use crate::api::commands::group_remove::GroupRemove;
 pub use crate::api::commands::pause::{Pause, Resume};
+pub use crate::api::commands::policy_put::PolicyPut;
 pub use crate::api::commands::release_add::ReleaseAdd;
 pub use crate::api::commands::release_remove::ReleaseRemove;
 pub use crate::api::commands::retry::Retry;
@@ -43,7 +44,8 @@ pub use crate::api::commands::user_remove::UserRemove;
 pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 pub use crate::query::body::{
     AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
-    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, ReleaseList, ReleaseShow, UserList,
+    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, PolicyList, PolicyShow, ReleaseList,
+    ReleaseShow, UserList,
 };
 
 macro_rules! verbs {
@@ -176,6 +178,8 @@ verbs! {
     ReleaseList
     ReleaseShow
     Plan
+    PolicyList
+    PolicyShow
     ReleaseAdd
     Deploy
     Abort
@@ -185,6 +189,7 @@ verbs! {
     Retry
     Freeze
     Unfreeze
+    PolicyPut
     DeviceAdd
     DeviceImport
     DeviceLabel

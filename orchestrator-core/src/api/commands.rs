@@ -18,6 +18,7 @@ pub(crate) mod freeze;
 pub(crate) mod group_create;
 pub(crate) mod group_remove;
 pub(crate) mod pause;
+pub(crate) mod policy_put;
 pub(crate) mod reading;
 pub(crate) mod release_add;
 pub(crate) mod release_remove;

@@ -13,9 +13,9 @@ use crate::model::key::Key;
 use crate::model::row::{
     ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, FactsRow, FleetFreezeRow,
     ForgottenRow, GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow, NotedRootRow,
-    NumbersRow, OpenedRow, OutboxRow, PassesRow, RecordRow, RecoveryRow, RefusedRow,
-    ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow,
-    TroubleRow, WaitingCountRow, WaitingRow,
+    NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow, PolicyVersionRow, RecordRow,
+    RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow, RolloutRow,
+    SlotRow, TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -242,6 +242,8 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         35 => is::<NotedRootRow>(bytes)?,
         32 => is::<PassesRow>(bytes)?,
         33 => is::<FleetFreezeRow>(bytes)?,
+        36 => is::<PolicyRow>(bytes)?,
+        37 => is::<PolicyVersionRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

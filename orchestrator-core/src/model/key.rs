@@ -6,7 +6,7 @@ use std::fmt;
 
 use hoist_protocol::codec::Message;
 use hoist_protocol::id::{
-    ClaimId, DeploymentId, DeviceId, GroupId, ReleaseId, RequestId, Shard, UserId,
+    ClaimId, DeploymentId, DeviceId, GroupId, Name, ReleaseId, RequestId, Shard, UserId,
 };
 
 use crate::model::instance::InstanceId;
@@ -17,7 +17,7 @@ use crate::model::row;
 pub struct Key(pub Vec<u8>);
 
 /// The kind of each prefix byte, for people.
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 38] = [
     "row",
     "instance",
     "group",
@@ -54,6 +54,8 @@ const KINDS: [&str; 36] = [
     "freeze",
     "dynamic groups",
     "noted root document",
+    "policy",
+    "policy version",
 ];
 
 /// The subject of the key's row, for people: `group eu`, `record 7 d1`.
@@ -195,6 +197,13 @@ pub struct RolloutKey(pub DeploymentId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryKey(pub DeploymentId, pub u32);
 
+/// A policy, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyKey(pub Name);
+/// A version of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyVersionKey(pub Name, pub u32);
+
 /// The facts that a device reports of itself besides those in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactsKey(pub DeviceId);
@@ -279,6 +288,8 @@ keys! {
     HistoryKey => HistoryRow, |key| number(31, key.0, &key.1.to_be_bytes());
     PassesKey => PassesRow, |_key| Key(vec![32]);
     FleetFreezeKey => FleetFreezeRow, |_key| Key(vec![33]);
+    PolicyKey => PolicyRow, |key| text(36, &[key.0.as_str()]);
+    PolicyVersionKey => PolicyVersionRow, |key| text(37, &[key.0.as_str(), &key.1.to_string()]);
     AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
     NotedRootKey => NotedRootRow, |_key| Key(vec![35]);
 }
@@ -322,6 +333,8 @@ pub enum Prefix {
     Claims,
     /// Every board that waits for approval, by its device and place.
     Waiting,
+    /// Every policy, by its name.
+    Policies,
     /// Every item of the audit trail, by its number.
     Audit,
 }
@@ -352,6 +365,7 @@ impl Prefix {
             Self::RemovedGroups => Key(vec![21]),
             Self::Claims => Key(vec![25]),
             Self::Waiting => Key(vec![26]),
+            Self::Policies => Key(vec![36]),
             Self::Audit => Key(vec![29]),
         }
     }

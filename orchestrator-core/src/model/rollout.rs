@@ -35,6 +35,8 @@ pub struct Rollout {
     pub budget: Option<Budget>,
     /// When devices may begin to install, in local time.
     pub windows: Option<Windows>,
+    /// The policy that it is of, with its version.
+    pub policy: Option<String>,
 }
 
 impl Rollout {

@@ -19,6 +19,7 @@ mod group_count;
 mod instance;
 mod numbers;
 mod pass;
+mod policy;
 mod refused;
 mod removed;
 mod revoked;
@@ -39,6 +40,7 @@ pub(crate) use instance::GENERATIONS_MS;
 pub use instance::InstanceRow;
 pub use numbers::NumbersRow;
 pub use pass::{Pass, PassWork, PassesRow};
+pub use policy::{PolicyRow, PolicyVersionRow};
 pub use refused::{REFUSALS_MAX, Refusal, RefusedRow};
 pub use removed::{ForgottenRow, RemovedGroupRow};
 pub use revoked::{Revocation, RevokedRow};
@@ -128,6 +130,8 @@ rows! {
     RolloutRow, 98_304;
     HistoryRow, 1_024;
     PassesRow, 65_536;
+    PolicyRow, 8;
+    PolicyVersionRow, 20_480;
 }
 
 /// A group.

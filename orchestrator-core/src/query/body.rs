@@ -146,6 +146,35 @@ impl GroupList {
     pub(crate) const VERB: &'static str = "group-list";
 }
 
+/// `policy-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyList {
+    /// Most items wanted, 1 to 20; default 20.
+    #[serde(
+        default,
+        deserialize_with = "items::<_, ITEMS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl PolicyList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "policy-list";
+}
+
+/// `policy-show`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyShow {
+    /// Its name for the newest version, or `name@version`.
+    pub policy: String,
+}
+
 /// `user-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -91,7 +91,7 @@ fn release_bytes_at_most(item: &ReleaseItem) -> usize {
 type Page<'a> = (Option<u32>, Option<&'a str>);
 
 /// One page of a list whose cursor is the text behind the prefix.
-fn text_page<T>(
+pub(super) fn text_page<T>(
     reader: &Reader,
     prefix: &Prefix,
     ((limit, after), cursor): (Page, &Cursor),

@@ -18,6 +18,7 @@ impl Answer {
             Self::Retried(result) => vec![result.deployment],
             Self::WentOn(result) => vec![result.deployment],
             Self::Refused(_)
+            | Self::PolicyPut(_)
             | Self::ReleaseAdded(_)
             | Self::ReleaseRemoved(_)
             | Self::UserManaged(_)

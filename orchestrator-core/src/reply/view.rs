@@ -43,6 +43,9 @@ pub struct DeploymentView {
     /// Left out when it is not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub frozen: bool,
+    /// The policy that it is of, with its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// When devices may begin to install, as it was said; absent when at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<WindowsView>,
@@ -215,6 +218,7 @@ impl DeploymentView {
             allowed: rollout.and_then(|rollout| may_have_started(row, rollout)),
             frozen: false,
             windows: rollout.and_then(|it| WindowsView::of(&row.policy, &it.rollout)),
+            policy: rollout.and_then(|it| it.rollout.policy.clone()),
             confirm_secs: confirm_secs(&row.policy),
             settled: waits_for_nobody(row, totals, members),
             limit: row.limit.map(|devices| LimitCounts {

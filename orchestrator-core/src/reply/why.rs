@@ -5,7 +5,9 @@ use hoist_protocol::id::DeploymentId;
 use hoist_protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorBody, PresenceWord, RefusedItem, RevokedItem, StatusWord, StepWord, WindowsView};
+use super::{
+    ErrorBody, PresenceWord, RefusedItem, RevokedItem, Schedule, StatusWord, StepWord, WindowsView,
+};
 use crate::model::explained;
 use crate::model::state::{CompleteWhen, DeploymentState, LineWord};
 use crate::model::word::Word;
@@ -291,6 +293,9 @@ pub struct Plan {
     pub allow_downgrade: bool,
     /// True if it installs where everything is there already.
     pub reinstall: bool,
+    /// The course of its rollout.
+    #[serde(flatten)]
+    pub schedule: Schedule,
     /// The counts of its members, looked at one by one.
     #[serde(flatten)]
     pub counted: Counted,

@@ -25,6 +25,39 @@ fn limited(devices: u32) -> Deploy {
 }
 
 #[test]
+fn a_plan_of_a_rollout_tells_its_phases_and_what_the_deployment_before_came_to() {
+    let names: Vec<String> = (0..10).map(|n| format!("d{n}")).collect();
+    let devices: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::with_devices(&devices);
+    let rollout = command::rollout::Rollout {
+        phases: vec![command::rollout::Phase {
+            devices: Some(2),
+            ..command::rollout::Phase::default()
+        }],
+        ..command::rollout::Rollout::default()
+    };
+    let wish = Deploy {
+        rollout: Some(rollout),
+        ..deploy("fw@1.0.0")
+    };
+    let told = plan_of(&world, wish.clone()).schedule;
+    let reached: Vec<_> = told.phases.iter().map(|it| it.devices).collect();
+    assert_eq!(reached, [Some(2), Some(10)]);
+    assert_eq!((told.publishes, told.would_stop.len()), (Some(2), 0));
+    let id = world.deploy("fw@1.0.0");
+    for device in &devices[..5] {
+        world.say(device, failed(1, id));
+    }
+    let told = plan_of(&world, wish).schedule;
+    assert_eq!(
+        told.would_stop,
+        ["deployment 1: 0.0 % of 5 succeeded, and the gate of phase 1 asks for 95 %"]
+    );
+    let none = plan_of(&world, deploy("fw@1.0.0")).schedule;
+    assert_eq!(none, crate::reply::Schedule::default());
+}
+
+#[test]
 fn a_plan_says_what_deploy_does_and_changes_nothing() {
     let names: Vec<String> = (0..10).map(|n| format!("d{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

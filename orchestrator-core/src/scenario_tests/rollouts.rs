@@ -7,10 +7,12 @@ use crate::model::row::PauseReason;
 use crate::model::state::{GiveUp, Then};
 use crate::reply::{HistoryItem, PhaseState};
 
+mod examples;
 mod failures;
 mod pace;
 mod people;
 mod permits;
+mod policies;
 mod refused;
 mod windows;
 

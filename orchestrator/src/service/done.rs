@@ -218,6 +218,7 @@ fn about(command: &Command, answer: &Answer, effects: &[Effect]) -> Vec<About> {
         | Answer::ClaimCreated { .. }
         | Answer::ClaimNamed { .. }
         | Answer::UserManaged(_)
+        | Answer::PolicyPut(_)
         | Answer::Planned(_)
         | Answer::DevicePlanned { .. }
         | Answer::ImportPlanned(_) => return Vec::new(),

@@ -315,6 +315,8 @@ codes! {
     /// A rollout falls back to another release of the same artifacts, which the floor of the one that
     /// failed allows.
     Fallback = "E_FALLBACK", Usage, "nothing can fall back to this release", "name an older release of the same artifacts: `hoist release list`";
+    /// No policy of this name, or no such version of it, was put.
+    Policy = "E_POLICY", NotFound, "policy not found", "list the policies with `hoist policy list`";
     /// Windows are said in the local time of a place, by its name in the IANA database.
     TimeZone = "E_TIME_ZONE", Usage, "the time zone is not known", "name a place of the IANA time zones, such as Europe/Berlin, or UTC";
     /// A window has days, a time, and 1 minute to a week; days that touch are one, and 7 a week are

@@ -11,10 +11,14 @@ use hoist_server::failure::Failure as Failed;
 use crate::args;
 use crate::args::Failures;
 
-/// The rollout that a command line asks for; none where everybody is to start at once.
-pub(super) fn rollout(wish: &args::Rollout) -> Result<Option<Rollout>, Failed> {
-    if let Some(file) = &wish.policy {
-        return read(file).map(Some);
+/// The policy that a command line names, or else the rollout that it asks for; none where everybody
+/// is to start at once.
+pub(super) fn rollout(wish: &args::Rollout) -> Result<(Option<String>, Option<Rollout>), Failed> {
+    if let Some(policy) = &wish.policy {
+        return match name(policy) {
+            Some(name) => Ok((Some(name.to_owned()), None)),
+            None => Ok((None, Some(read(policy)?))),
+        };
     }
     let failure = wish.max_failures.map(|most| {
         let (percent, devices) = match most {
@@ -43,7 +47,7 @@ pub(super) fn rollout(wish: &args::Rollout) -> Result<Option<Rollout>, Failed> {
         confirm: wish.confirm.map(Into::into),
         confirm_secs: wish.confirm_within.map(seconds),
     };
-    Ok((rollout != Rollout::default()).then_some(rollout))
+    Ok((None, (rollout != Rollout::default()).then_some(rollout)))
 }
 
 /// The windows, all by the clocks of one place.
@@ -95,8 +99,15 @@ fn phases(wish: &args::Rollout) -> Vec<Phase> {
     phases.collect()
 }
 
+/// A policy's name, where no file is meant: one has a folder or an ending, or is there.
+fn name(policy: &Path) -> Option<&str> {
+    let name = policy.to_str()?;
+    let is_file = name.contains(['/', '.']) || policy.exists();
+    (!is_file).then_some(name)
+}
+
 /// Reads a policy: TOML, or JSON where the file's name says so.
-fn read(file: &Path) -> Result<Rollout, Failed> {
+pub(crate) fn read(file: &Path) -> Result<Rollout, Failed> {
     let shown = file.display();
     let text = fs::read_to_string(file).map_err(|error| {
         Failed::because(Code::Config, format!("cannot read {shown}"), &error)

@@ -66,6 +66,12 @@ pub struct Deploy {
     /// How it spreads; everybody at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// A policy in the place of `rollout`: `careful@3`, or `careful` for its newest version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Sets the windows of the policy, or of `rollout`, aside; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_windows: bool,
     /// Says what would happen, changes nothing; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -113,8 +119,9 @@ impl Body for Deploy {
         if self.dry_run {
             return planned(ask, self);
         }
-        let template = template(ask.ctx.txn, ask.user, self, ask.ctx.now)?;
-        let rollout = spread::rollout(self, ask.ctx.now.unix_ms)?;
+        let resolved = policy::resolved(ask.ctx.txn, self)?;
+        let template = template(ask.ctx.txn, ask.user, &resolved, ask.ctx.now)?;
+        let rollout = spread::rollout(&resolved, ask.ctx.now.unix_ms)?;
         let (mut items, mut existing) = (Vec::new(), Vec::new());
         for group in groups {
             let row = DeploymentRow {
@@ -149,7 +156,9 @@ fn planned(ask: &mut Ask, command: &Deploy) -> Result<Answer, Stop> {
 }
 
 pub(crate) mod plan;
+mod policy;
 pub mod rollout;
-mod spread;
+mod schedule;
+pub(crate) mod spread;
 pub(crate) mod template;
 mod window;

@@ -7,7 +7,8 @@ use crate::api::body::Body;
 use crate::model::now::Now;
 use crate::query::body::{
     AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
-    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, ReleaseList, ReleaseShow, UserList,
+    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, PolicyList, PolicyShow, ReleaseList,
+    ReleaseShow, UserList,
 };
 use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
@@ -84,6 +85,25 @@ impl Body for PassList {
 
     fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
         Ok(query::pass_list(reader)?.map(ResultBody::Passes))
+    }
+}
+
+impl Body for PolicyList {
+    const WORD: &'static str = Self::VERB;
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::policy_list(reader, self)?.map(ResultBody::Policies))
+    }
+}
+
+impl Body for PolicyShow {
+    const WORD: &'static str = "policy-show";
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        let shown = query::policy_show(reader, self)?;
+        Ok(shown.map(|policy| ResultBody::Policy(Box::new(policy))))
     }
 }
 

@@ -4,8 +4,8 @@ use hoist_protocol::codec::Message;
 
 use crate::model::row::{
     AuditHeadRow, CloneRow, CounterRow, FleetFreezeRow, GroupCountRow, InstanceRow, NumbersRow,
-    OpenedRow, OutboxRow, PassesRow, RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow,
-    WaitingCountRow,
+    OpenedRow, OutboxRow, PassesRow, PolicyRow, RecoveryRow, RefusedRow, RemovedGroupRow,
+    RevokedRow, WaitingCountRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -29,6 +29,7 @@ start_empty! {
     NumbersRow
     FleetFreezeRow
     PassesRow
+    PolicyRow
     CounterRow
     GroupCountRow
     OutboxRow

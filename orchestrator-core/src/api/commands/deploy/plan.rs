@@ -2,14 +2,16 @@
 //! never kept, and the plan is read from the result.
 
 use hoist_protocol::access::Role;
-use hoist_protocol::id::{DeploymentId, UserId};
+use hoist_protocol::id::{DeploymentId, GroupId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api::body::Body;
+use crate::api::commands::deploy::schedule::{Past, schedule};
 use crate::api::commands::deploy::template::{groups, template};
-use crate::api::commands::deploy::{Deploy, spread};
+use crate::api::commands::deploy::{Deploy, policy, spread};
+use crate::model::counter;
 use crate::model::error::Rejection;
-use crate::model::key::GroupCountKey;
+use crate::model::key::{DeploymentKey, GroupCountKey, RowKey};
 use crate::model::now::Now;
 use crate::model::rollout::Rollout;
 use crate::model::row::DeploymentRow;
@@ -18,8 +20,8 @@ use crate::model::time::format_time;
 use crate::model::txn::Undecided;
 use crate::query::{Need, Queried, Reader};
 use crate::reply::{
-    Counted, ErrorBody, Excluded, OtherDeployment, Plan as PlanItem, PlanResult, ResultBody, Why,
-    WindowsView, confirm_secs,
+    Counted, ErrorBody, Excluded, OtherDeployment, Plan as PlanItem, PlanResult, ResultBody,
+    Schedule, Why, WindowsView, confirm_secs,
 };
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, Overlap, Placed};
@@ -35,6 +37,7 @@ pub(crate) fn plans(
     command: &Deploy,
 ) -> Result<Vec<(PlanItem, Option<Rejection>)>, Stop> {
     let (groups, _) = groups(ctx.txn, command)?;
+    let command = &policy::resolved(ctx.txn, command)?;
     let template = template(ctx.txn, user, command, ctx.now)?;
     let rollout = spread::rollout(command, ctx.now.unix_ms)?;
     let mut plans = Vec::new();
@@ -57,6 +60,10 @@ fn plan_one(
     let overlap = Overlap::read(ctx.txn, &row, &group)?;
     let count = ctx.txn.read_or_empty(&GroupCountKey(row.group.clone()))?;
     let reach = limit::reach(&row, count);
+    let past = match rollout {
+        Some(_) => past(ctx, &row.group)?,
+        None => None,
+    };
     let (created, refusal) = match deployment::create(ctx, row.clone(), rollout) {
         Ok(Placed::New(created) | Placed::There(created)) => (Some(created), None),
         Err(Stop::Rejected(refusal)) => {
@@ -110,12 +117,40 @@ fn plan_one(
         confirm_secs: confirm_secs(&row.policy),
         allow_downgrade: row.policy.overrides.allow_downgrade,
         reinstall: row.policy.overrides.reinstall,
+        schedule: rollout.map_or_else(Schedule::default, |rollout| {
+            schedule(rollout, count.members, past.as_ref())
+        }),
         counted: Counted::default(),
         refused: refusal.clone().map(ErrorBody::from),
         order: number.map(|id| row.order.unwrap_or(id.0)),
     };
     Ok((plan, refusal))
 }
+
+/// The newest deployment of a group among the newest of all, with its counts.
+fn past(ctx: &mut Ctx, group: &GroupId) -> Result<Option<Past>, Undecided> {
+    let last = ctx.txn.instance()?.last_deployment.0;
+    let recent = (last.saturating_sub(RECENT).max(1)..=last).rev();
+    let recent = recent.map(DeploymentId);
+    ctx.txn
+        .want(recent.clone().map(|id| DeploymentKey(id).key()))?;
+    for id in recent {
+        let row = ctx.txn.read(&DeploymentKey(id));
+        let row = ctx.unless_damaged(row)?.flatten();
+        if row.is_some_and(|row| row.group == *group) {
+            let totals = counter::totals(ctx.txn, id);
+            let totals = ctx.unless_damaged(totals)?;
+            return Ok(totals.map(|totals| Past {
+                deployment: id,
+                totals,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Distance from the newest deployment within which one of the group is looked for.
+const RECENT: u32 = 32;
 
 fn named(others: &[(DeploymentId, DeploymentRow)]) -> Vec<OtherDeployment> {
     let named = |(id, row): &(DeploymentId, DeploymentRow)| OtherDeployment {

@@ -21,7 +21,7 @@ const CONFIRM_S: u32 = 600;
 const MIN_ENDED: u32 = 20;
 
 /// The rollout of a command; none where everybody is to start at once.
-pub(super) fn rollout(command: &Deploy, now_ms: u64) -> Result<Option<model::Rollout>, Rejection> {
+pub(crate) fn rollout(command: &Deploy, now_ms: u64) -> Result<Option<model::Rollout>, Rejection> {
     let only = only(command)?;
     let standard = Rollout::default();
     let wish = match &command.rollout {
@@ -47,6 +47,7 @@ pub(super) fn rollout(command: &Deploy, now_ms: u64) -> Result<Option<model::Rol
         growth: wish.growth.map(|it| growth(it, wish)).transpose()?,
         failure: wish.failure.as_ref().map(failure).transpose()?,
         windows: windows.transpose()?.map(|(local, _)| local),
+        policy: command.policy.clone(),
     }))
 }
 
@@ -90,17 +91,20 @@ fn budget(wish: &Budget) -> Result<model::Budget, Rejection> {
     Ok(model::Budget { label, most })
 }
 
-/// The number that sets an order which is the same for several deployments.
-pub(super) fn order(wish: &Rollout) -> Option<u32> {
+/// The number that sets an order which is the same for several deployments: for all of a policy,
+/// whatever its version, or for all without one.
+pub(super) fn order(wish: &Rollout, policy: Option<&str>) -> Option<u32> {
     let stable = wish.order == Some(Order::Stable);
     stable.then(|| {
-        let [a, b, c, d, ..] = sha256(b"stable order of devices");
+        let name = policy.and_then(|policy| policy.split('@').next());
+        let of = format!("stable order of devices{}", name.unwrap_or_default());
+        let [a, b, c, d, ..] = sha256(of.as_bytes());
         u32::from_be_bytes([a, b, c, d])
     })
 }
 
 /// The evidence upon which devices confirm the release.
-pub(super) fn confirm(wish: &Rollout) -> Result<spec::Confirm, Rejection> {
+pub(crate) fn confirm(wish: &Rollout) -> Result<spec::Confirm, Rejection> {
     match (wish.confirm.unwrap_or_default(), wish.confirm_secs) {
         (Confirm::Verify, None) => Ok(spec::Confirm::Verify),
         (Confirm::Verify, Some(_)) => {

@@ -98,7 +98,7 @@ pub(crate) fn template(
         created_by: user.clone(),
         updated_ms: now.unix_ms,
         allowed: None,
-        order: wish.and_then(spread::order),
+        order: wish.and_then(|wish| spread::order(wish, command.policy.as_deref())),
         paused: None,
         history: 0,
         fallback: fallback(txn, command, (id, &release))?,
