@@ -91,3 +91,28 @@ fn a_change_of_many_devices_is_carried_out_though_the_server_is_killed() {
     let passes = items(&server, &["device", "passes"]);
     assert_eq!(passes[0]["changed"], json!(300));
 }
+
+#[test]
+fn a_dynamic_group_takes_in_whom_labels_put_there_before_and_after_and_over_a_killed_server() {
+    let mut server = Server::start();
+    fleet(&server, 100);
+    let body = json!({"group": "south", "selector": "site=south"});
+    server.client().command_ok("group-create", &body);
+    let body = json!({"group": "north", "selector": "site=north"});
+    server.client().command_ok("group-create", &body);
+    server.kill_and_restart();
+    let members = |group: &str| items(&server, &["device", "list", "--group", group]).len();
+    eventually("every device to be placed", || {
+        (members("north") == 99).then_some(())
+    });
+    assert_eq!(members("south"), 1);
+    server.hoist_ok(&["device", "label", "--selector", "site=north", "site=south"]);
+    assert_eq!((members("north"), members("south")), (0, 100));
+    server.hoist_ok(&["device", "label", "pump-000", "site-"]);
+    let shown = server.hoist_ok(&["device", "show", "pump-001"]);
+    assert!(shown.contains("its labels fit the group"), "{shown}");
+    let refused = server.hoist(&["device", "move", "pump-001", "--group", "unassigned"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.starts_with("error[E_DYNAMIC]"), "{said}");
+    assert!(server.hoist_ok(&["group", "list"]).contains("site=south"));
+}

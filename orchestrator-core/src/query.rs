@@ -32,6 +32,7 @@ mod history;
 mod identity;
 mod list;
 mod passes;
+mod placed;
 mod policy;
 mod show;
 pub mod survey;

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod ctx;
 pub mod deployment;
 pub mod device;
+pub(crate) mod dynamic;
 pub(crate) mod enrollment;
 pub mod freeze;
 pub(crate) mod group;

@@ -183,6 +183,7 @@ impl World {
     fn create_group(&mut self, group: &str) -> Answer {
         self.order(Command::GroupCreate(GroupCreate {
             group: group.into(),
+            selector: None,
             dry_run: false,
         }))
     }
@@ -356,6 +357,7 @@ mod contact;
 mod deployments;
 mod doubt;
 mod dry_runs;
+mod dynamic;
 mod enrollment;
 mod fleet;
 mod freezes;

@@ -268,6 +268,9 @@ pub(crate) enum Group {
     Create {
         /// Its name: 1-64 of A-Z a-z 0-9 _ -
         group: String,
+        /// Its members are all devices with these labels that nobody put elsewhere, as ring=canary
+        #[arg(long)]
+        selector: Option<String>,
         /// Say what would happen and change nothing
         #[arg(long)]
         dry_run: bool,

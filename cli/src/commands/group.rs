@@ -16,6 +16,7 @@ const SHAPE: Shape = Shape {
         column("ONLINE", "/online", Show::Plain),
         column("ACTIVE DEPLOYMENTS", "/deployments", Show::Plain),
         column("FROZEN", "", Show::Made(frozen)),
+        column("SELECTOR", "/selector", Show::Plain),
     ],
 };
 
@@ -30,12 +31,20 @@ fn frozen(item: &Value) -> String {
 /// Runs one of the group commands.
 pub(crate) async fn run(context: &Context, command: Group) -> Result<u8, Failure> {
     match command {
-        Group::Create { group, dry_run } => {
+        Group::Create {
+            group,
+            selector,
+            dry_run,
+        } => {
             let sentence = match dry_run {
                 false => format!("group {group} created"),
                 true => format!("group {group} would be created; nothing was changed"),
             };
-            let body = GroupCreate { group, dry_run };
+            let body = GroupCreate {
+                group,
+                selector,
+                dry_run,
+            };
             let created = context.command(Verb::GroupCreate, &body).await?;
             context.print_change(&SHAPE, &created, &sentence)
         }

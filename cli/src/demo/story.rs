@@ -208,6 +208,7 @@ impl<'a> Story<'a> {
                 Verb::GroupCreate,
                 &GroupCreate {
                     group: GROUP.into(),
+                    selector: None,
                     dry_run: false,
                 },
             )

@@ -59,6 +59,7 @@ pub(super) async fn register(
     let mut client = Client::connect(file.clone(), Patience::PROGRAM).await?;
     let group = GroupCreate {
         group: sim.group.clone(),
+        selector: None,
         dry_run: false,
     };
     let created = client.command(Verb::GroupCreate, &group).await;

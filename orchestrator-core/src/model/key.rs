@@ -103,6 +103,9 @@ impl InstanceKey {
 /// The numbers of deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumbersKey;
+/// The groups whose members follow from labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DynamicGroupsKey;
 /// The freeze of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetFreezeKey;
@@ -290,6 +293,7 @@ keys! {
     FleetFreezeKey => FleetFreezeRow, |_key| Key(vec![33]);
     PolicyKey => PolicyRow, |key| text(36, &[key.0.as_str()]);
     PolicyVersionKey => PolicyVersionRow, |key| text(37, &[key.0.as_str(), &key.1.to_string()]);
+    DynamicGroupsKey => DynamicGroupsRow, |_key| Key(vec![34]);
     AuditKey => AuditRow, |key| Key([&[29], &key.0.to_be_bytes()[..]].concat());
     NotedRootKey => NotedRootRow, |_key| Key(vec![35]);
 }

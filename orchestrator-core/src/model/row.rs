@@ -13,6 +13,7 @@ mod audit;
 mod claim;
 mod deployment;
 mod device;
+mod dynamic;
 mod end_reason;
 mod freeze;
 mod group_count;
@@ -33,6 +34,7 @@ pub use claim::{
 };
 pub use deployment::{DeploymentRow, End};
 pub use device::{Access, DeviceRow, FactsRow, PresenceRecord, Revoked, STAYS_MAX, Stay};
+pub use dynamic::DynamicGroupsRow;
 pub use end_reason::EndReason;
 pub use freeze::{FleetFreezeRow, Frozen};
 pub use group_count::GroupCountRow;
@@ -110,6 +112,7 @@ grown! {
 
 rows! {
     FleetFreezeRow, 128;
+    DynamicGroupsRow, 65_536;
     ReleaseRow, 24_576;
     ReleaseNameRow, 32;
     RecordRow, 1_024;

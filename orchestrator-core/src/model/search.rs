@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::model::key::Key;
 use crate::model::rollout::{Budget, Only};
-use crate::model::row::Pass;
+use crate::model::row::{DynamicGroupsRow, Pass};
 use crate::model::selector::Selector;
 
 /// A line to be found.
@@ -104,6 +104,8 @@ pub struct Left {
 pub struct PassSeek {
     /// Of which pass, and how far it is.
     pub pass: Pass,
+    /// The groups whose members follow from labels.
+    pub dynamic: DynamicGroupsRow,
 }
 
 /// Devices that a pass has to change: the answer to [`crate::model::effect::Effect::Pass`].
@@ -113,8 +115,6 @@ pub struct PassPage {
     pub pass: u32,
     /// How far it was when this was asked for.
     pub after: Option<DeviceId>,
-    /// The group to which they are to be moved.
-    pub to: Option<GroupId>,
     /// The devices, as they were when they were read.
     pub devices: Vec<DeviceId>,
     /// With them, devices up to this one are done.

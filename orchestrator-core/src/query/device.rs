@@ -10,6 +10,7 @@ use crate::model::key::{CloneKey, DeploymentKey, DeviceKey, RecordKey, RefusedKe
 use crate::model::now::Now;
 use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState};
 use crate::model::time::format_time;
+use crate::query::placed::placed;
 use crate::query::{Need, Queried, Reader, freeze_of, identity, name};
 use crate::reply::{
     DeviceDetail, DeviceItem, PresenceWord, RefusedItem, RevokedItem, ScriptEnd, StatusWord,
@@ -177,8 +178,10 @@ pub(crate) fn device_show(reader: &Reader, text: &str, now: Now) -> Queried<Devi
         }
         _ => None,
     };
+    let placed = placed(reader, &device, &row)?;
     Ok(Ok(DeviceDetail {
         item,
+        placed,
         old_token_until: DeviceDetail::old_token_until(&row),
         device_type: row.device_type,
         agent: row.agent,

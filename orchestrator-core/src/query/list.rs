@@ -18,6 +18,7 @@ use crate::query::{
 };
 use crate::reply::view::DeploymentView;
 use crate::reply::{ClaimItem, FrozenItem, GroupItem, ListResult, ReleaseItem, WaitingItem};
+use crate::rules::dynamic;
 
 fn wanted(limit: Option<u32>) -> usize {
     usize::try_from(limit.unwrap_or(ITEMS_MAX)).unwrap_or(1)
@@ -139,7 +140,7 @@ pub(super) fn text_page<T>(
 
 /// Every group, by name.
 pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResult<GroupItem>> {
-    // Ids and at most 8 numbers: 20 groups always fit.
+    // With a long selector fewer fit than wanted.
     text_page(
         reader,
         &Prefix::Groups,
@@ -147,7 +148,7 @@ pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResul
             (page.limit, page.after.as_deref()),
             &Cursor::of(GroupList::VERB, &[]),
         ),
-        |_| 0,
+        |item: &GroupItem| 700 + 2 * item.selector.as_ref().map_or(0, String::len),
         |group, key, bytes| {
             let row: GroupRow = row(key, bytes)?;
             let Ok(id) = group.parse::<GroupId>() else {
@@ -159,6 +160,9 @@ pub(crate) fn group_list(reader: &Reader, page: &GroupList) -> Queried<ListResul
                 members: count.members,
                 online: count.online,
                 frozen: freeze_of(reader, &id)?.as_ref().map(FrozenItem::of),
+                selector: dynamic::all(reader.rows())?
+                    .selector(&id)
+                    .map(ToString::to_string),
                 deployments: row.active,
             }))
         },

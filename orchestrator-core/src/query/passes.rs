@@ -17,11 +17,12 @@ fn item(pass: &Pass) -> PassItem {
     let (what, group) = match &pass.work {
         PassWork::Label { .. } => (PassKind::Label, None),
         PassWork::Move { group, .. } => (PassKind::Move, Some(group)),
+        PassWork::Place => (PassKind::Place, None),
     };
     PassItem {
         pass: pass.number,
         what: what.into(),
-        selector: bounded(&pass.work.selector().to_string()),
+        selector: pass.work.selector().map(|it| bounded(&it.to_string())),
         group: group.map(ToString::to_string),
         by: pass.by.to_string(),
         begun_at: format_time(pass.begun_ms),

@@ -16,6 +16,7 @@ use crate::model::row::{
 use crate::model::time::format_time;
 use crate::query::body::DeviceWhy as Wish;
 use crate::query::explain::{self, DeviceContext, explain};
+use crate::query::placed::placed;
 use crate::query::{
     ITEMS_BYTES_MAX, Need, Queried, Reader, freeze_of, identity, name, no_deployment,
 };
@@ -115,6 +116,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
     Ok(Ok(DeviceWhy {
         device: device.to_string(),
         group: row.group.to_string(),
+        placed: placed(reader, &device, &row)?,
         presence: PresenceWord::from(row.is_there(&instance)).into(),
         last_seen: row.last_seen_ms.map(format_time),
         held: row.held,

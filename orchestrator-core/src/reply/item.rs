@@ -191,6 +191,9 @@ pub struct DeviceDetail {
     pub agent: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Why it is in its group, when labels have to do with it.
+    #[serde(default)]
+    pub placed: Option<String>,
     /// True if a key is pinned.
     pub key_pinned: bool,
     /// The fingerprint of the pinned key.
@@ -242,6 +245,9 @@ pub struct GroupItem {
     /// Since when and by whom nobody in it starts anything; null when it is not frozen.
     #[serde(default)]
     pub frozen: Option<FrozenItem>,
+    /// The labels of its members, when they follow from labels.
+    #[serde(default)]
+    pub selector: Option<String>,
     /// Active deployments.
     pub deployments: Vec<DeploymentId>,
 }

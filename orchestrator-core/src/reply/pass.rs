@@ -11,15 +11,18 @@ pub enum PassKind {
     Label,
     /// Devices are moved to a group.
     Move,
+    /// Devices are put where their labels say.
+    Place,
 }
 
 impl Worded for PassKind {
-    const ALL: &'static [Self] = &[Self::Label, Self::Move];
+    const ALL: &'static [Self] = &[Self::Label, Self::Move, Self::Place];
 
     fn word(self) -> &'static str {
         match self {
             Self::Label => "label",
             Self::Move => "move",
+            Self::Place => "place",
         }
     }
 }
@@ -30,10 +33,10 @@ impl Worded for PassKind {
 pub struct PassItem {
     /// Its number.
     pub pass: u32,
-    /// The change: `label` or `move`.
+    /// The change: `label` or `move`, or `place` into dynamic groups.
     pub what: Word<PassKind>,
-    /// The devices.
-    pub selector: String,
+    /// The devices; null is all.
+    pub selector: Option<String>,
     /// The group to which they are moved.
     pub group: Option<String>,
     /// Who asked for it.

@@ -180,6 +180,9 @@ pub struct DeviceWhy {
     pub device: String,
     /// The group it obeys; of a removed device, the one it obeyed.
     pub group: String,
+    /// Why it is in its group, when labels have to do with it.
+    #[serde(default)]
+    pub placed: Option<String>,
     /// `online`, `offline` or `unknown`.
     pub presence: Word<PresenceWord>,
     /// When it was last heard of, RFC 3339; of a removed device, as its record says.

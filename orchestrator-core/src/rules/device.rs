@@ -15,10 +15,10 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::end::{Change, complete_if_due};
 use crate::rules::device::refusal::rejected;
 use crate::rules::device::resync::ask_resync;
-use crate::rules::group;
 use crate::rules::rollout::membership;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::waiting;
+use crate::rules::{dynamic, group};
 
 pub(crate) mod access;
 pub(crate) mod contact;
@@ -158,13 +158,14 @@ pub(crate) fn register(
     ctx: &mut Ctx,
     device: &DeviceId,
     mut row: DeviceRow,
-    group: GroupId,
+    group: &GroupId,
 ) -> Result<DeviceRow, Undecided> {
     waiting::take(ctx.txn, device)?;
     // The tokens of an earlier life stay worth nothing.
     let revoked = ctx.txn.read_or_empty(&RevokedKey(device.clone()))?;
     let forgotten = ctx.txn.read_or_empty(&RecoveryKey)?;
     row.issue = revoked.issue.max(forgotten.issue).saturating_add(1);
+    let group = dynamic::all(ctx.txn)?.home(group, &row.labels);
     membership::join(ctx, device, &mut row, &group)?;
     ctx.txn.put(&DeviceKey(device.clone()), &row);
     ctx.effects.push(Effect::ReadReports(device.clone()));
@@ -190,4 +191,14 @@ pub(crate) fn move_to(
     membership::join(ctx, device, row, group)?;
     ctx.txn.put(&DeviceKey(device.clone()), row);
     Ok(())
+}
+
+/// Puts a device where its labels say, unless an operator put it elsewhere. Its row is written too.
+pub(crate) fn settle(
+    ctx: &mut Ctx,
+    device: &DeviceId,
+    row: &mut DeviceRow,
+) -> Result<(), Undecided> {
+    let home = dynamic::all(ctx.txn)?.home(&row.group, &row.labels);
+    move_to(ctx, device, row, &home)
 }

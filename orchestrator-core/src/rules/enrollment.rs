@@ -117,7 +117,7 @@ fn decide(ctx: &mut Ctx, ask: &EnrollAsk) -> Result<Decided, Stop> {
             let mut row = DeviceRow::new(ctx.now.unix_ms);
             row.public_key = Some(ask.key);
             row.device_type.clone_from(&ask.device_type);
-            let row = device::register(ctx, device, row, group)?;
+            let row = device::register(ctx, device, row, &group)?;
             audit::note_claimed(ctx, ask, (&row.group, None))?;
             certify(ctx, device, &row)
         }
@@ -372,6 +372,6 @@ pub(crate) fn approve(ctx: &mut Ctx, device: &DeviceId, waiting: WaitingRow) -> 
         used.used = used.used.saturating_add(1);
         ctx.txn.put(&claim, &used);
     }
-    device::register(ctx, device, row, group)?;
+    device::register(ctx, device, row, &group)?;
     Ok(())
 }

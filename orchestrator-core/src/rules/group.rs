@@ -11,6 +11,7 @@ use crate::model::row::{
 };
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::ctx::Ctx;
+use crate::rules::dynamic;
 use crate::rules::stop::Stop;
 
 /// Reads a group; `unassigned` exists before its row does.
@@ -93,6 +94,7 @@ pub(crate) fn remove(ctx: &mut Ctx, group: &GroupId, row: &GroupRow) -> Result<(
     );
     ctx.txn.delete(&GroupKey(group.clone()));
     ctx.txn.delete(&count);
+    dynamic::forget(ctx, group)?;
     ctx.effects.extend([
         Effect::GroupSpecChanged(group.clone()),
         Effect::ViewChanged(View::Group(group.clone())),

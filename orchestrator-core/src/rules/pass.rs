@@ -9,15 +9,15 @@ use hoist_protocol::id::{DeviceId, GroupId, UserId};
 use crate::model::effect::{Effect, Event};
 use crate::model::error::{Code, Rejection};
 use crate::model::key::{DeviceKey, GroupKey, Key, OutboxKey, PassesKey, RowKey};
-use crate::model::row::{DeviceRow, Pass, PassWork, PassesRow};
+use crate::model::row::{DeviceRow, DynamicGroupsRow, Pass, PassWork, PassesRow};
 use crate::model::search::{PassPage, PassSeek};
 use crate::model::timer::{Timer, TimerKind, clear_timer, set_timer};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::device::{self, label};
-use crate::rules::group;
 use crate::rules::rollout::membership;
 use crate::rules::stop::Stop;
+use crate::rules::{dynamic, group};
 
 /// Devices changed in one decision: a report waits no longer for it than for a batch.
 pub const DEVICES_MAX: usize = 32;
@@ -76,8 +76,11 @@ fn ask(ctx: &mut Ctx, row: &mut PassesRow) -> Result<(), Undecided> {
     let Some(pass) = row.at_work() else {
         return Ok(());
     };
-    ctx.effects
-        .push(Effect::Pass(Box::new(PassSeek { pass: pass.clone() })));
+    let seek = PassSeek {
+        pass: pass.clone(),
+        dynamic: dynamic::all(ctx.txn)?,
+    };
+    ctx.effects.push(Effect::Pass(Box::new(seek)));
     let due_ms = ctx.now.uptime_ms.saturating_add(AGAIN_MS);
     set_timer(ctx.txn, due_ms, TimerKind::Pass)?;
     row.due_ms = Some(due_ms);
@@ -111,7 +114,7 @@ pub(crate) fn page_found(ctx: &mut Ctx, page: &PassPage) -> Result<(), Undecided
     if (pass.number, &pass.after) != (page.pass, &page.after) {
         return Ok(());
     }
-    want_rows(ctx, page)?;
+    want_rows(ctx, pass, page)?;
     for device in &page.devices {
         match change(ctx, pass, device)? {
             Changed::Yes => pass.changed += 1,
@@ -135,24 +138,41 @@ pub(crate) fn page_found(ctx: &mut Ctx, page: &PassPage) -> Result<(), Undecided
 }
 
 /// Asks for the rows of all devices at once: one by one would be one read after another.
-fn want_rows(ctx: &Ctx, page: &PassPage) -> Result<(), Undecided> {
+fn want_rows(ctx: &Ctx, pass: &Pass, page: &PassPage) -> Result<(), Undecided> {
     let own = page.devices.iter().flat_map(|device| {
         let outbox = OutboxKey(device.clone()).key();
         [DeviceKey(device.clone()).key(), outbox]
     });
     ctx.txn.want(own)?;
-    let Some(to) = &page.to else { return Ok(()) };
+    let groups = dynamic::all(ctx.txn)?;
     let mut rows = Vec::new();
     for device in &page.devices {
-        let row = ctx.txn.read(&DeviceKey(device.clone()))?;
-        for group in row.map(|row| row.group).iter().chain([to]) {
-            match ctx.txn.read(&GroupKey(group.clone()))? {
-                Some(row) => rows.extend(membership::rows_of(device, group, &row)),
-                None => continue,
+        let Some(row) = ctx.txn.read(&DeviceKey(device.clone()))? else {
+            continue;
+        };
+        let home = home(pass, &groups, &row);
+        for group in [&row.group, &home]
+            .into_iter()
+            .filter(|_| home != row.group)
+        {
+            if let Some(row) = ctx.txn.read(&GroupKey(group.clone()))? {
+                rows.extend(membership::rows_of(device, group, &row));
             }
         }
     }
     ctx.txn.want(rows)
+}
+
+/// The group in which a device is once it is changed.
+fn home(pass: &Pass, groups: &DynamicGroupsRow, row: &DeviceRow) -> GroupId {
+    match &pass.work {
+        PassWork::Label { set, remove, .. } => match label::changed(&row.labels, set, remove) {
+            Ok(labels) => groups.home(&row.group, &labels),
+            Err(_) => row.group.clone(),
+        },
+        PassWork::Move { group, .. } => groups.home(group, &row.labels),
+        PassWork::Place => groups.home(&row.group, &row.labels),
+    }
 }
 
 /// The effect of a pass on one device.
@@ -166,9 +186,13 @@ enum Changed {
 fn change(ctx: &mut Ctx, pass: &Pass, device: &DeviceId) -> Result<Changed, Undecided> {
     let row = ctx.txn.read(&DeviceKey(device.clone()));
     let row = ctx.unless_damaged(row)?.flatten();
-    let Some(mut row) = row.filter(|row| concerns(pass, row)) else {
+    let groups = dynamic::all(ctx.txn)?;
+    let Some(mut row) = row.filter(|row| concerns(pass, &groups, row)) else {
         return Ok(Changed::No);
     };
+    if is_refused(pass, &groups, &row) {
+        return Ok(Changed::Refused);
+    }
     match &pass.work {
         PassWork::Label { set, remove, .. } => match label::changed(&row.labels, set, remove) {
             Ok(labels) => label::set(ctx, device, &mut row, labels)?,
@@ -179,20 +203,36 @@ fn change(ctx: &mut Ctx, pass: &Pass, device: &DeviceId) -> Result<Changed, Unde
                 return Ok(Changed::Refused);
             }
             device::move_to(ctx, device, &mut row, to)?;
+            device::settle(ctx, device, &mut row)?;
         }
+        PassWork::Place => device::settle(ctx, device, &mut row)?,
     }
     Ok(Changed::Yes)
 }
 
+/// True if a device cannot be changed: it would come into a group, or leave one, in which the pass
+/// may change nothing, or whose members follow from labels.
+fn is_refused(pass: &Pass, groups: &DynamicGroupsRow, row: &DeviceRow) -> bool {
+    match &pass.work {
+        PassWork::Label { .. } => {
+            !pass.groups.is_empty() && !pass.groups.contains(&home(pass, groups, row))
+        }
+        PassWork::Move { .. } => groups.selector(&row.group).is_some(),
+        PassWork::Place => false,
+    }
+}
+
 /// True if a pass has something to change about a device, or would have.
-fn concerns(pass: &Pass, row: &DeviceRow) -> bool {
+fn concerns(pass: &Pass, groups: &DynamicGroupsRow, row: &DeviceRow) -> bool {
     let may = pass.groups.is_empty() || pass.groups.contains(&row.group);
-    may && pass.work.selector().matches(&row.labels)
+    let selector = pass.work.selector();
+    may && selector.is_none_or(|selector| selector.matches(&row.labels))
         && match &pass.work {
             PassWork::Label { set, remove, .. } => {
                 label::changed(&row.labels, set, remove).as_ref() != Ok(&row.labels)
             }
             PassWork::Move { group, .. } => row.group != *group,
+            PassWork::Place => row.group != groups.home(&row.group, &row.labels),
         }
 }
 
@@ -226,7 +266,7 @@ impl PassSearch {
     /// Takes a device in; true once the page is full.
     #[must_use]
     pub fn device(&mut self, device: DeviceId, row: &DeviceRow) -> bool {
-        if concerns(&self.seek.pass, row) {
+        if concerns(&self.seek.pass, &self.seek.dynamic, row) {
             self.devices.push(device.clone());
         }
         self.up_to = Some(device);
@@ -241,10 +281,6 @@ impl PassSearch {
         PassPage {
             pass: pass.number,
             after: pass.after,
-            to: match pass.work {
-                PassWork::Move { group, .. } => Some(group),
-                PassWork::Label { .. } => None,
-            },
             devices: self.devices,
             up_to: self.up_to,
             more,

@@ -197,6 +197,7 @@ fn a_trail_whose_end_is_lost_is_not_written_over() {
     world.rows.commit(&[lost]);
     let input = world.input(Command::GroupCreate(GroupCreate {
         group: "us".into(),
+        selector: None,
         dry_run: false,
     }));
     let refused = world

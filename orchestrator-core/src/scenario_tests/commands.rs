@@ -63,6 +63,7 @@ fn a_role_or_group_that_does_not_allow_it_is_refused() {
     assert_eq!(world.listed(), []);
     let mut create = world.input(Command::GroupCreate(GroupCreate {
         group: "asia".into(),
+        selector: None,
         dry_run: false,
     }));
     create.groups = vec!["us".parse().unwrap()];

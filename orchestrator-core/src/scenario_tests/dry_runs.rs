@@ -119,6 +119,7 @@ fn a_dry_run_is_refused_where_the_command_would_be() {
     let create = |group: &str| {
         Command::GroupCreate(GroupCreate {
             group: group.into(),
+            selector: None,
             dry_run: true,
         })
     };

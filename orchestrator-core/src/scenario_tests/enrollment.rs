@@ -178,6 +178,7 @@ fn a_claim_pins_the_first_key_of_a_device_of_its_own_group_alone() {
     let mut world = World::with_devices(&["d1"]);
     world.order(Command::GroupCreate(GroupCreate {
         group: "us".into(),
+        selector: None,
         dry_run: false,
     }));
     let claim = match world.order(Command::EnrollCreate(EnrollCreate {

@@ -332,4 +332,6 @@ codes! {
     Unconfirmed = "E_UNCONFIRMED", Failed, "the device did not come online with the release", "look at what the release does to the network of the device, or give it more time";
     /// Nobody starts anything while a group, or everything, is frozen. The command asks for something that only the end of the other freeze could bring.
     Frozen = "E_FROZEN", Conflict, "it is frozen", "lift the freeze with `hoist unfreeze`, or of one group with `hoist unfreeze GROUP`";
+    /// Devices come into a dynamic group and leave it as their labels say, never by hand; a group into which operators put devices does not become one.
+    Dynamic = "E_DYNAMIC", Conflict, "members of the group follow from labels", "change the labels: `hoist device label ID NAME=VALUE`";
 }

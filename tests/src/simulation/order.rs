@@ -184,6 +184,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
     let command = match words.plain.as_slice() {
         ["group", "create", group] => Command::GroupCreate(GroupCreate {
             group: (*group).to_owned(),
+            selector: words.take("selector").map(str::to_owned),
             dry_run: false,
         }),
         ["device", "add", device] => Command::DeviceAdd(DeviceAdd {

@@ -54,6 +54,7 @@ pub(super) fn block(shown: &DeviceDetail, now: SystemTime) -> String {
     say("installed", Some(pairs(item.installed.iter(), " ", "\n")));
     say("type", Some(shown.device_type.clone()));
     say("labels", Some(pairs(shown.labels.iter(), "=", " ")));
+    say("placed", shown.placed.clone());
     say("agent", Some(shown.agent.clone()));
     say("key", shown.fingerprint.clone());
     let until = shown.old_token_until.as_ref();
@@ -151,7 +152,7 @@ mod tests {
             "retrying": false, "retryCause": null, "held": false, "attempt": null, "round": null,
             "reason": null, "provisional": false, "late": false, "rollback": null,
             "installed": {}, "script": null, "scriptEnd": null, "exit": null, "refused": null,
-            "trouble": null, "type": "", "agent": "", "labels": {}, "keyPinned": false,
+            "trouble": null, "type": "", "agent": "", "labels": {}, "placed": null, "keyPinned": false,
             "fingerprint": null, "offeredFingerprint": null, "identity": null, "ended": 0,
             "revoked": null, "oldTokenUntil": null,
             "output": null,

@@ -65,6 +65,7 @@ async fn what_was_answered_is_there_after_a_restart_on_other_ports() {
     let (dir, server, mut client, _) = started().await;
     let group = GroupCreate {
         group: "eu".into(),
+        selector: None,
         dry_run: false,
     };
     client.command(Verb::GroupCreate, &group).await.unwrap();
@@ -135,6 +136,7 @@ async fn a_viewer_may_neither_change_nor_upload_and_a_wrong_token_gets_nowhere()
         .unwrap();
     let group = GroupCreate {
         group: "eu".into(),
+        selector: None,
         dry_run: false,
     };
     let refused = viewer.command(Verb::GroupCreate, &group).await.unwrap_err();

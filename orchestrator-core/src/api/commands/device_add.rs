@@ -15,6 +15,7 @@ use crate::model::key::DeviceKey;
 use crate::model::row::DeviceRow;
 use crate::reply::Answer;
 use crate::rules::device::{self, access, label};
+use crate::rules::dynamic;
 use crate::rules::stop::Stop;
 use crate::rules::text::{one_line, parse_name};
 
@@ -105,6 +106,13 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
     let (group, _) = lookup::group(ask.ctx.txn, group_text)?;
     ask.may_change(&group)?;
     let labels: Vec<(String, String)> = wish.labels.clone().into_iter().collect();
+    let groups = dynamic::all(ask.ctx.txn)?;
+    let home = groups.home(&group, &labels);
+    if home != group {
+        dynamic::by_hand(&groups, &group)?;
+        ask.may_change(&home)?;
+    }
+    let group = home;
     let device_type = wish.device_type.unwrap_or_default().to_owned();
     check_texts(&labels, &device_type)?;
     let key = DeviceKey(id.clone());
@@ -145,7 +153,7 @@ pub(crate) fn register(ask: &mut Ask, wish: &Wish) -> Result<Registered, Stop> {
         public_key: wish.public_key,
         ..DeviceRow::new(ask.ctx.now.unix_ms)
     };
-    let row = device::register(ask.ctx, &id, row, group)?;
+    let row = device::register(ask.ctx, &id, row, &group)?;
     let row = Box::new(row);
     Ok(Registered::New { id, row })
 }

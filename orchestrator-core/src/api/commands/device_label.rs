@@ -13,8 +13,8 @@ use crate::model::row::PassWork;
 use crate::model::selector::Selector;
 use crate::reply::{Answer, DeviceLabelResult, PassResult};
 use crate::rules::device::label;
-use crate::rules::pass;
 use crate::rules::stop::Stop;
+use crate::rules::{dynamic, pass};
 
 /// `device-label`: one device, or all devices that a selector names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ impl Body for DeviceLabel {
             (Some(device), None) => {
                 let (device, mut row) = ask.device(device)?;
                 let labels = label::changed(&row.labels, &set, &self.remove)?;
+                let home = dynamic::all(ask.ctx.txn)?.home(&row.group, &labels);
+                ask.may_change(&home)?;
                 label::set(ask.ctx, &device, &mut row, labels)?;
                 let (device, labels) = (device.to_string(), row.labels.into_iter().collect());
                 Ok(Answer::DeviceLabeled(DeviceLabelResult { device, labels }))

@@ -10,7 +10,7 @@ use crate::model::row::PassWork;
 use crate::model::selector::Selector;
 use crate::reply::{Answer, PassResult};
 use crate::rules::stop::Stop;
-use crate::rules::{device, pass};
+use crate::rules::{device, dynamic, pass};
 
 /// `device-move`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -62,7 +62,14 @@ impl DeviceMove {
         let (device, mut row) = ask.device(device)?;
         let (group, _) = lookup::group(ask.ctx.txn, &self.group)?;
         ask.may_change(&group)?;
-        device::move_to(ask.ctx, &device, &mut row, &group)?;
+        if row.group != group {
+            let groups = dynamic::all(ask.ctx.txn)?;
+            dynamic::by_hand(&groups, &group)?;
+            dynamic::by_hand(&groups, &row.group)?;
+            device::move_to(ask.ctx, &device, &mut row, &group)?;
+            device::settle(ask.ctx, &device, &mut row)?;
+        }
+        let group = row.group;
         Ok(Answer::DeviceMoved { device, group })
     }
 
@@ -70,6 +77,7 @@ impl DeviceMove {
         let selector = Selector::parse(selector)?;
         let (group, _) = lookup::group(ask.ctx.txn, &self.group)?;
         ask.may_change(&group)?;
+        dynamic::by_hand(&dynamic::all(ask.ctx.txn)?, &group)?;
         let groups = selected_groups(ask, None)?;
         let work = PassWork::Move { selector, group };
         let pass = pass::begin(ask.ctx, work, groups, ask.user)?;

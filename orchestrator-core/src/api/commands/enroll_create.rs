@@ -12,6 +12,7 @@ use crate::model::key::ClaimKey;
 use crate::model::row::ClaimRow;
 use crate::model::timer::{TimerKind, set_timer};
 use crate::reply::Answer;
+use crate::rules::dynamic;
 use crate::rules::stop::Stop;
 
 /// Devices that one claim is for at most.
@@ -68,6 +69,7 @@ impl Body for EnrollCreate {
         let group = self.group.as_deref().unwrap_or(unassigned.as_str());
         let (group, _) = lookup::group(ask.ctx.txn, group)?;
         ask.may_change(&group)?;
+        dynamic::by_hand(&dynamic::all(ask.ctx.txn)?, &group)?;
         let uses = within("uses", self.uses.unwrap_or(1).into(), (USES_MAX.into(), ""))?;
         let expires_s = self.expires_secs.unwrap_or(EXPIRES_S);
         let expires_s = within("expiresSecs", expires_s, (EXPIRES_S_MAX, " (10 years)"))?;

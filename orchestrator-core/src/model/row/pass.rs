@@ -58,6 +58,8 @@ pub enum PassWork {
         /// Where to.
         group: GroupId,
     },
+    /// Every device is put where its labels say.
+    Place,
 }
 
 impl PassesRow {
@@ -73,11 +75,12 @@ impl PassesRow {
 }
 
 impl PassWork {
-    /// The devices that it is about.
+    /// The devices that it is about; none is all.
     #[must_use]
-    pub fn selector(&self) -> &Selector {
+    pub fn selector(&self) -> Option<&Selector> {
         match self {
-            Self::Label { selector, .. } | Self::Move { selector, .. } => selector,
+            Self::Label { selector, .. } | Self::Move { selector, .. } => Some(selector),
+            Self::Place => None,
         }
     }
 }

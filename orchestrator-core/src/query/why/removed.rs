@@ -28,6 +28,7 @@ pub(super) fn removed(
     let newest = rows.into_iter().rev().find(|(_, rows)| took_part(rows));
     Ok(newest.map(|(id, (deployment, record))| DeviceWhy {
         device: device.to_string(),
+        placed: None,
         // A server of before did not note which group it obeyed.
         group: match lives.last() {
             Some(last) => last.group.to_string(),

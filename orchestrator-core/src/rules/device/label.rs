@@ -8,6 +8,7 @@ use crate::model::key::{DeviceKey, GroupKey};
 use crate::model::row::DeviceRow;
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
+use crate::rules::device::settle;
 use crate::rules::group;
 use crate::rules::rollout::outbox::{self, AdmissionChange};
 use crate::rules::text::one_line;
@@ -43,7 +44,7 @@ pub(crate) fn changed(
     Ok(changed)
 }
 
-/// Gives a device these labels. Its row is written too.
+/// Gives a device these labels, and puts it where they say. Its row is written too.
 pub(crate) fn set(
     ctx: &mut Ctx,
     device: &DeviceId,
@@ -61,5 +62,6 @@ pub(crate) fn set(
     }
     row.labels = labels;
     ctx.txn.put(&DeviceKey(device.clone()), row);
-    outbox::changed(ctx, device, AdmissionChange::Tightens)
+    outbox::changed(ctx, device, AdmissionChange::Tightens)?;
+    settle(ctx, device, row)
 }
