@@ -80,7 +80,6 @@ fn a_device_waits_for_its_window_says_which_and_starts_in_an_open_one() {
 #[test]
 fn what_is_no_window_or_no_place_is_refused_with_its_field_and_a_near_name() {
     let server = Server::start();
-    let watcher = watcher(&server);
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
     for (window, code, says) in [
