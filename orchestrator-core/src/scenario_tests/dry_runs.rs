@@ -35,6 +35,7 @@ fn dry_runs(claim: &str) -> Vec<Command> {
             Verb::GroupRemove => r#"{"group":"empty","dryRun":true}"#,
             Verb::UserAdd => r#"{"user":"bob","role":"viewer","tokenSha256":"00","dryRun":true}"#,
             Verb::UserRemove => r#"{"user":"bob","dryRun":true}"#,
+            Verb::PolicyPut => r#"{"name":"careful","rollout":{"maxInProgress":1},"dryRun":true}"#,
             other => panic!("{other:?} has no dry run"),
         };
         let mut body = serde_json::Deserializer::from_str(body);
