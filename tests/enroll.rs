@@ -338,5 +338,5 @@ fn another_board_waits_until_its_fingerprint_is_approved() {
     eventually("the device to be enrolled", || waiting.ended());
     let _agent = server.agent(&config);
     comes_in(&server, "d1");
-    is_told(&server, &of_old, "the server does not know this token");
+    is_told(&server, &of_old, "takes this certificate no more");
 }
