@@ -15,7 +15,7 @@ pub const PHASES_MAX: usize = 16;
 /// All members, in hundredths of a percent.
 pub const EVERYONE: u32 = 10_000;
 
-/// How a deployment spreads.
+/// The manner in which a deployment spreads.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rollout {
     /// The slices of the group, each larger than the one before; after the last one everyone may

@@ -63,7 +63,7 @@ pub struct Deploy {
     /// Only these devices of the group, at most 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
-    /// How it spreads; everybody at once when absent.
+    /// The manner in which it spreads; everybody at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
     /// A policy in the place of `rollout`: `careful@3`, or `careful` for its newest version.

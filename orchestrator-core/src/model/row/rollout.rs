@@ -10,7 +10,7 @@ use crate::model::search::Choice;
 /// A rollout and where it is. Times are in ms of connected uptime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutRow {
-    /// How the deployment spreads.
+    /// The manner in which the deployment spreads.
     pub rollout: Rollout,
     /// The index of the phase that is open, or is to open next; behind the last one everyone may
     /// start.
@@ -44,7 +44,7 @@ pub struct RolloutRow {
     pub searched: Searched,
 }
 
-/// What was known when devices were looked for that get a permit: as long as it is so, and for a
+/// The state in which devices were looked for that get a permit: as long as it is so, and for a
 /// while, nobody else is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Searched {

@@ -197,7 +197,7 @@ fn above_line(case: &Case) -> Option<Blocker> {
     }
 }
 
-/// Who is above what the open phase reaches waits for another one, everybody else for the pace.
+/// A device above what the open phase reaches waits for another one, everybody else for the pace.
 fn held_back(case: &Case, state: &RolloutRow) -> Blocker {
     let place = place(case.deployment.order(case.id), case.device);
     let labels = &case.row.labels;

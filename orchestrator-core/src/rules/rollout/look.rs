@@ -9,7 +9,7 @@ use crate::model::timer::{TimerKind, clear_timer, set_timer};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 
-/// What happens within this time is looked at together, in ms of connected uptime: a phase of many
+/// Events within this time are looked at together, in ms of connected uptime: a phase of many
 /// devices costs few looks.
 const TOGETHER_MS: u64 = 250;
 

@@ -7,7 +7,7 @@ pub use super::window::{OpenWindow, Windows};
 use crate::model::rollout::EVERYONE;
 use crate::model::state::{GiveUp, Then};
 
-/// How a deployment spreads; everybody at once when absent.
+/// The manner in which a deployment spreads; everybody at once when absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rollout {

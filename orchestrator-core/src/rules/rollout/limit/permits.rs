@@ -11,7 +11,7 @@ use crate::model::search::{Choice, Seek};
 /// Permits that are given with one answer: each costs a publish.
 const PERMITS_MAX: usize = 64;
 
-/// What is known of a member besides its membership, as far as a search [needs](super::Search::needs) it.
+/// The facts of a member besides its membership, as far as a search [needs](super::Search::needs) it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
     /// Its row.
