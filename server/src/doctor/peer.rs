@@ -1,13 +1,15 @@
 //! One client of the broker that is examined.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_net::endpoint::Endpoint;
 use hoist_net::mqtt::{
-    self, Acks, Cause, Delivered, Ended, Event, Message, Options, Session, Writer,
+    self, Acks, Cause, Delivered, Ended, Event, Lost, Message, Options, Session, Writer,
 };
+use hoist_protocol::id::sha256;
 use hoist_protocol::topic::TOPIC_BYTES_MAX;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -29,6 +31,9 @@ const PACKET_BYTES_MAX: usize = 4 << 20;
 const EVENTS_MAX: usize = 1_024;
 /// Messages that are remembered: one alone tells.
 const HEARD_MAX: usize = 4_096;
+/// Events that are kept for later while a request waits for room; of more, a broker that floods has the
+/// rest lost.
+const WAITING_MAX: usize = 16_384;
 /// Publishes under way.
 const INFLIGHT_MAX: u16 = 100;
 
@@ -74,6 +79,8 @@ impl<'a> Terms<'a> {
 pub(super) struct Peer {
     writer: Writer,
     events: mpsc::Receiver<Event>,
+    /// Those that came while a request waited for room, oldest first.
+    waiting: VecDeque<Event>,
     task: JoinHandle<()>,
     /// The topics and the hashes of the payloads.
     heard: Vec<(String, Bytes)>,
@@ -111,6 +118,7 @@ impl Peer {
         Ok(Self {
             writer,
             events,
+            waiting: VecDeque::new(),
             task,
             heard: Vec::new(),
             acknowledged: 0,
@@ -124,21 +132,55 @@ impl Peer {
 
     /// The next event; none when the connection is over, or not in time.
     async fn next(&mut self, until: Instant) -> Option<Event> {
+        if let Some(event) = self.waiting.pop_front() {
+            return Some(event);
+        }
         let event = timeout_at(until, self.events.recv()).await.ok()??;
-        match &event {
+        self.note(&event);
+        Some(event)
+    }
+
+    /// Remembers what an event says.
+    fn note(&mut self, event: &Event) {
+        match event {
             Event::Delivered(Delivered { topic, payload, .. }) if self.heard.len() < HEARD_MAX => {
                 self.heard.push((topic.clone(), payload.clone()));
             }
             Event::Acknowledged(_) => self.acknowledged += 1,
             _ => {}
         }
-        Some(event)
+    }
+
+    /// Keeps an event for whoever asks for the next one.
+    fn keep(&mut self, event: Event) {
+        self.note(&event);
+        if !matches!(event, Event::Acknowledged(_)) && self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back(event);
+        }
+    }
+
+    /// Hands a request over, and takes in meanwhile what arrives: the reader takes no request while
+    /// there is no room for its events, and each would wait for the other.
+    async fn hand_over(&mut self, request: impl Future<Output = Result<(), Lost>>) -> bool {
+        let mut request = pin!(request);
+        loop {
+            tokio::select! {
+                biased;
+                handed = &mut request => return handed.is_ok(),
+                event = self.events.recv() => match event {
+                    Some(event) => self.keep(event),
+                    // The reader is gone, and with it the request.
+                    None => return false,
+                },
+            }
+        }
     }
 
     /// Subscribes; true if it was granted, false if not or the connection is over.
     pub(super) async fn subscribe(&mut self, filter: &str) -> bool {
         // On a connection that is over it goes nowhere, and the events say that it is.
-        let _gone = self.writer.subscribe(filter).await;
+        let writer = self.writer.clone();
+        let _gone = self.hand_over(writer.subscribe(filter)).await;
         let until = Instant::now() + PATIENCE;
         while let Some(event) = self.next(until).await {
             if let Event::Subscribed { granted } = event {
@@ -160,21 +202,20 @@ impl Peer {
 
     /// The same of many.
     pub(super) async fn publish_all(&mut self, messages: impl Iterator<Item = Message>) -> bool {
+        let writer = self.writer.clone();
         let before = self.acknowledged;
         let mut sent = 0;
         for message in messages {
-            if self.writer.publish(message).await.is_err() {
+            if !self.hand_over(writer.publish(message)).await {
                 return false;
             }
             sent += 1;
-            while let Ok(event) = self.events.try_recv() {
-                self.acknowledged += usize::from(matches!(event, Event::Acknowledged(_)));
-            }
         }
         let until = Instant::now() + PATIENCE;
         while self.acknowledged < before + sent {
-            if self.next(until).await.is_none() {
-                return false;
+            match timeout_at(until, self.events.recv()).await {
+                Ok(Some(event)) => self.keep(event),
+                Ok(None) | Err(_) => return false,
             }
         }
         true
@@ -212,10 +253,11 @@ impl Peer {
         heard
     }
 
-    async fn acknowledge(&self, packet: u16) {
+    async fn acknowledge(&mut self, packet: u16) {
         if self.acks == Acks::Manual {
+            let writer = self.writer.clone();
             // A connection that is over brings nothing more.
-            let _lost = self.writer.acknowledge(packet).await;
+            let _lost = self.hand_over(writer.acknowledge(packet)).await;
         }
     }
 
@@ -227,8 +269,8 @@ impl Peer {
     /// True if a message with this content arrived there.
     pub(super) fn has_heard(&self, topic: &str, payload: &[u8]) -> bool {
         let mut heard = self.heard.iter();
-        let digest = digest(payload);
-        heard.any(|(at, said)| at == topic && *said == digest)
+        let digest = sha256(payload);
+        heard.any(|(at, said)| at == topic && said[..] == digest)
     }
 
     /// The topics of what arrived.
@@ -251,7 +293,7 @@ impl Peer {
 
     /// True if the connection is over, and everything of it was heard.
     pub(super) fn is_lost(&self) -> bool {
-        self.events.is_closed()
+        self.events.is_closed() && self.waiting.is_empty()
     }
 
     /// Says goodbye.
@@ -275,20 +317,12 @@ fn small(event: Event) -> Event {
     let Event::Delivered(mut message) = event else {
         return event;
     };
-    message.payload = digest(&message.payload);
+    message.payload = Bytes::copy_from_slice(&sha256(&message.payload));
     if message.topic.len() > TOPIC_BYTES_MAX {
         message.topic = message.topic.chars().take(TOPIC_BYTES_MAX / 4).collect();
     }
     message.topic.shrink_to_fit();
     Event::Delivered(message)
-}
-
-/// The hash of a payload. A broker that means harm gains nothing by another payload of the same hash: it
-/// can send the payload itself.
-fn digest(payload: &[u8]) -> Bytes {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(payload);
-    Bytes::copy_from_slice(&hasher.finish().to_be_bytes())
 }
 
 /// True if the broker has answered, by not letting somebody in.
@@ -298,3 +332,7 @@ pub(super) fn is_refusal(ended: &Ended) -> bool {
         Cause::Refused(_) | Cause::Closed | Cause::Protocol
     )
 }
+
+#[cfg(test)]
+#[path = "peer_tests.rs"]
+mod tests;
