@@ -126,18 +126,7 @@ fn what_outlives_a_restart_of_the_broker_is_found() {
 fn the_embedded_broker_has_nothing_open() {
     let server = Server::start_at(None, tempfile::tempdir().unwrap(), &[], &[]);
     let data = server.data().display().to_string();
-    let output = run(
-        HOIST,
-        &[
-            "--data-dir",
-            &data,
-            "doctor",
-            "-o",
-            "json",
-            "--timeout",
-            "4m",
-        ],
-    );
+    let output = run(HOIST, &["--data-dir", &data, "doctor", "-o", "json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success(), "{report}");
     assert_eq!(open(&report), Vec::<String>::new(), "{report}");
@@ -153,7 +142,7 @@ fn the_embedded_broker_has_nothing_open() {
         ],
         "what only the orchestrator can show: {report}"
     );
-    let told = run(HOIST, &["--data-dir", &data, "doctor", "--timeout", "4m"]);
+    let told = run(HOIST, &["--data-dir", &data, "doctor"]);
     let told = String::from_utf8(told.stdout).unwrap();
     assert!(told.contains("nothing serious is open"), "{told}");
     assert!(told.contains("--orchestrator-token"), "{told}");

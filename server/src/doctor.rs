@@ -59,9 +59,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// The longest time for all of it, where nothing else is said: a healthy broker takes a tenth.
-    #[must_use]
-    pub fn patience(self) -> Duration {
+    /// A healthy broker takes a tenth of it.
+    fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Self::Quick => 30,
             Self::Whole => 120,
@@ -104,11 +103,7 @@ pub async fn examine(subject: &Subject) -> Result<Report, Failure> {
     examine_within(subject, subject.form.patience()).await
 }
 
-/// The same in this time.
-///
-/// # Errors
-/// Those of [`examine`].
-pub async fn examine_within(subject: &Subject, patience: Duration) -> Result<Report, Failure> {
+async fn examine_within(subject: &Subject, patience: Duration) -> Result<Report, Failure> {
     let mut report = Report::default();
     let ended = timeout(patience, try_all(subject, &mut report)).await;
     if report.has_retained {

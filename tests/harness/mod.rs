@@ -35,7 +35,7 @@ pub fn write_private(path: &Path, text: impl AsRef<[u8]>) {
 
 /// Longest wait for anything a healthy program does: generous, because two cores may be
 /// shared by everything that runs at the same time.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` gives a value, looking again every few milliseconds.
 ///

@@ -248,9 +248,7 @@ impl Site {
     fn doctor_command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(HOIST);
         command.arg("--data-dir").arg(self.data());
-        // A busy machine makes no broker a bad one.
-        command.args(["doctor", "-o", "json", "--timeout", "4m"]);
-        command.arg("--orchestrator-token");
+        command.args(["doctor", "-o", "json", "--orchestrator-token"]);
         command.arg(self.orchestrator_token());
         command.args(self.broker_flags()).args(more);
         command

@@ -7,7 +7,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use hoist_server::broker_files::Kind;
 
 use super::Serve;
-use crate::rate::parse_duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Broker {
@@ -112,10 +111,6 @@ pub(crate) struct Doctor {
     /// disconnected for a moment
     #[arg(long, value_name = "COMMAND")]
     pub(crate) restart: Option<String>,
-    /// Longest time for all of it; what was not tried by then is told, and is not called safe
-    /// [default: 2m]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) timeout: Option<std::time::Duration>,
     /// File with the orchestrator's password there: without it, nothing is tried that only the
     /// orchestrator can show
     #[arg(long, value_name = "FILE")]

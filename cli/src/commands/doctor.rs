@@ -8,7 +8,7 @@ use hoist_protocol::code::Code;
 use hoist_server::broker::{EMBEDDED, SERVICE_USER};
 use hoist_server::client_file::ClientFile;
 use hoist_server::data_dir::DataDir;
-use hoist_server::doctor::{Check, Form, Found, Login, Report, Subject, examine_within};
+use hoist_server::doctor::{Check, Form, Found, Login, Report, Subject, examine};
 use hoist_server::failure::{Failure, of_tls};
 use hoist_server::logins::canaries;
 use serde_json::{Value, json};
@@ -28,8 +28,7 @@ const SHAPE: Shape = Shape {
 /// `hoist doctor`
 pub(crate) async fn doctor(context: &Context, wish: &Doctor) -> Result<u8, Failure> {
     let subject = subject(context, wish)?;
-    let patience = wish.timeout.unwrap_or_else(|| subject.form.patience());
-    let report = examine_within(&subject, patience).await?;
+    let report = examine(&subject).await?;
     match context.format() {
         Format::Table | Format::Wide => print(&told(&subject, &report))?,
         format => print(&output::one(format, &SHAPE, &item(&subject, &report)))?,
