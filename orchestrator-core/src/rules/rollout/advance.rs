@@ -18,13 +18,16 @@ use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::deployment::end::{Ending, finish};
 use crate::rules::deployment::history::note;
-use crate::rules::group;
 use crate::rules::rollout::gate::{Times, Verdict, expected, judge};
 use crate::rules::rollout::{limit, look, pace, pause, threshold};
+use crate::rules::{freeze, group};
 
 /// Devices that get a permit are looked for this often at least, in ms of connected uptime: labels and
 /// contact change.
 const SEARCH_AGAIN_MS: u64 = 60_000;
+
+/// A rollout of a group that is frozen is looked at so often, in ms of connected uptime.
+const FROZEN_MS: u64 = 10_000;
 
 /// A rollout that is being listed: it opens its first phase, if nobody has to approve that. Does not
 /// write the deployment's row.
@@ -75,6 +78,18 @@ fn look(
     look::unset(ctx, id, state)?;
     if let Some(went) = bear(ctx, (id, row), state, totals)? {
         return Ok(went);
+    }
+    let group_row = group::require(ctx.txn, &row.group)?;
+    if freeze::of(ctx.txn, &group_row)?.is_some() {
+        // Nobody starts: slots that were given now would be begun all at once when that is over.
+        state.look_due_ms = Some(ctx.now.uptime_ms.saturating_add(FROZEN_MS));
+        set_timer(
+            ctx.txn,
+            ctx.now.uptime_ms + FROZEN_MS,
+            TimerKind::Rollout(id),
+        )?;
+        ctx.txn.put(&RolloutKey(id), state);
+        return Ok(Went::On);
     }
     let mut looks_ms = Vec::new();
     while let Some(next) = pass(ctx, (id, row), state, totals)? {

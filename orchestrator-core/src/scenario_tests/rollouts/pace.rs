@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::command::{Freeze, Unfreeze};
 
 fn paced(rollout: Rollout) -> Deploy {
     Deploy {
@@ -243,4 +244,32 @@ fn a_rollout_that_waits_for_people_is_not_looked_at_each_minute() {
     let state = world.rows.read(&crate::model::key::RolloutKey(id)).unwrap();
     let state = state.unwrap();
     assert_eq!(state.look_due_ms, None);
+}
+
+#[test]
+fn a_freeze_lets_no_slots_pile_up() {
+    let (mut world, names) = world(60);
+    let id = world.deploy_as(paced(Rollout {
+        starts_per_minute: Some(5),
+        ..Rollout::default()
+    }));
+    world.go_on();
+    let group = || Some("eu".to_owned());
+    world.order(Command::Freeze(Freeze {
+        group: group(),
+        dry_run: false,
+    }));
+    for _ in 0..10 {
+        world.pass(60_000);
+        world.go_on();
+    }
+    assert!(admitted(&world, &names).is_empty());
+    world.order(Command::Unfreeze(Unfreeze {
+        group: group(),
+        dry_run: false,
+    }));
+    world.pass(10_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 10);
+    assert_eq!(world.view(id).state, DeploymentState::Active);
 }
