@@ -108,6 +108,7 @@ grown! {
     MemberRow, 128, [1];
     GroupCountRow, 32, [1];
     GroupRow, 4_096, [1];
+    RolloutRow, 98_304, [1];
 }
 
 rows! {
@@ -130,7 +131,6 @@ rows! {
     ForgottenRow, 32;
     RecoveryRow, 32;
     NumbersRow, 8;
-    RolloutRow, 98_304;
     HistoryRow, 1_024;
     PassesRow, 65_536;
     PolicyRow, 8;

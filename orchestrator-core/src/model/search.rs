@@ -76,6 +76,8 @@ pub struct Found {
     pub permits: Vec<DeviceId>,
     /// True if there are more of these.
     pub more: bool,
+    /// True if others wait for a permit, for which there is no room now.
+    pub left: bool,
 }
 
 /// Something that may have been kept for long enough.

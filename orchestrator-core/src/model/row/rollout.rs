@@ -61,6 +61,8 @@ pub struct Searched {
     /// From this time on, in ms of connected uptime, they are looked for in any case: labels and
     /// contact change.
     pub until_ms: u64,
+    /// True if others waited for a permit, for which there was no room.
+    pub left: bool,
 }
 
 /// Devices that ended and said so.

@@ -148,6 +148,7 @@ fn search(
         phase: state.phase,
         round: row.last_round,
         until_ms: before.until_ms,
+        left: before.left,
     };
     let is_new = next != before || before.until_ms <= now_ms;
     if is_new {
@@ -329,6 +330,8 @@ fn open(
     state.met_ms = None;
     state.before = totals.ended();
     state.slots_before = row.slots;
+    // Until devices of this phase were looked for.
+    state.searched.left = true;
     let phase_is = state.phase_is();
     ctx.effects.push(Effect::Event(Event::PhaseOpened {
         deployment: id,

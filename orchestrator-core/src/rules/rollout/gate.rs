@@ -54,11 +54,14 @@ pub fn ended_needed(gate: &Gate, given: u32) -> u32 {
 pub fn expected(row: &DeploymentRow, state: &RolloutRow) -> Option<u32> {
     let limit_is_full = row.limit.is_some_and(|limit| row.slots >= limit);
     // Who may get a permit is known only to who looks for them.
-    let is_filled = row.line >= state.reaches() || limit_is_full || state.choice(0).is_some();
+    let is_filled = match state.choice(0) {
+        Some(_) => !state.searched.left,
+        None => row.line >= state.reaches(),
+    } || limit_is_full;
     let of_phase = |slots: u32| slots.saturating_sub(state.slots_before);
     match &state.current()?.part {
         Part::Devices(devices) if row.slots < *devices && !is_filled => Some(of_phase(*devices)),
-        Part::Percent(_) if !is_filled => None,
+        Part::Percent(_) | Part::Selected(_) if !is_filled => None,
         _ => Some(of_phase(row.slots)),
     }
 }

@@ -215,3 +215,61 @@ fn who_leaves_with_a_permit_has_it_again_when_it_is_back() {
     let row = world.rows.read(&DeploymentKey(id)).unwrap().unwrap();
     assert_eq!(row.slots, 1);
 }
+
+#[test]
+fn a_phase_that_a_pace_fills_by_and_by_is_judged_by_all_of_its_selected_devices() {
+    let (mut world, names) = sites(9);
+    let canaries = Phase {
+        selector: Some("site in (s0,s1)".into()),
+        ..Phase::default()
+    };
+    let mut deploy = rollout(vec![canaries, devices(8)]);
+    deploy.rollout.as_mut().unwrap().max_in_progress = Some(2);
+    let id = world.deploy_as(deploy);
+    world.go_on();
+    let first = admitted(&world, &names);
+    assert_eq!(first.len(), 2);
+    world.succeed(&first, id);
+    assert_eq!(world.phase(id).0, 1, "four more are to come");
+    let all = admitted(&world, &names);
+    let next: Vec<String> = all.into_iter().filter(|it| !first.contains(it)).collect();
+    world.succeed(&next, id);
+    let last: Vec<String> = admitted(&world, &names)
+        .into_iter()
+        .filter(|it| !first.contains(it) && !next.contains(it))
+        .collect();
+    world.succeed(&last, id);
+    assert_eq!(world.phase(id).0, 2);
+}
+
+#[test]
+fn a_phase_that_opens_while_the_pace_is_full_is_not_passed_by_nobody() {
+    let (mut world, names) = sites(9);
+    let of_site = |site: &str| Phase {
+        selector: Some(format!("site={site}")),
+        gate: Some(Gate {
+            min_ended: Some(1),
+            ..Gate::default()
+        }),
+        ..Phase::default()
+    };
+    let mut deploy = rollout(vec![of_site("s0"), of_site("s1")]);
+    deploy.rollout.as_mut().unwrap().max_in_progress = Some(2);
+    let id = world.deploy_as(deploy);
+    world.go_on();
+    let first = admitted(&world, &names);
+    for device in &first {
+        world.say(device, working(1, id, Step::Installing));
+    }
+    world.say(&first[0], done(2, id));
+    world.go_on();
+    // The one that ended is enough for the gate; the third of its site and the other are at work.
+    for device in admitted(&world, &names) {
+        if world.record(id, &device).is_none() {
+            world.say(&device, working(1, id, Step::Installing));
+        }
+    }
+    world.go_on();
+    assert_eq!(world.phase(id), (2, PhaseState::Open));
+    assert_eq!(world.view(id).counts.in_progress, 2);
+}

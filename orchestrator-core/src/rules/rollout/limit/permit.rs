@@ -5,7 +5,9 @@ use hoist_protocol::topic::View;
 
 use super::{SEEK_PAUSE_MS, seek_after, slots_left, stop_seeking};
 use crate::model::effect::Effect;
-use crate::model::key::{DeploymentKey, DeviceKey, MemberKey, OutboxKey, RecordKey, RowKey};
+use crate::model::key::{
+    DeploymentKey, DeviceKey, MemberKey, OutboxKey, RecordKey, RolloutKey, RowKey,
+};
 use crate::model::row::{DeploymentRow, DeviceRow, GroupRow};
 use crate::model::search::Found;
 use crate::model::txn::Undecided;
@@ -37,6 +39,10 @@ pub(super) fn found(
         let due_ms = ctx.now.uptime_ms.saturating_add(SEEK_PAUSE_MS);
         seek_after(ctx, id, row, due_ms)?;
     } else {
+        let key = RolloutKey(id);
+        let mut state = ctx.txn.require(&key)?;
+        state.searched.left = found.left;
+        ctx.txn.put(&key, &state);
         stop_seeking(ctx, id, row)?;
         look::soon(ctx, id, row)?;
     }

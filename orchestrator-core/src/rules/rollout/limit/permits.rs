@@ -89,9 +89,9 @@ impl Permits {
         }
     }
 
-    /// The devices that get a permit, and whether there are more that may.
-    pub(super) fn found(self, seek: &Seek, choice: &Choice) -> (Vec<DeviceId>, bool) {
-        let (mut all, mut more) = (Vec::new(), false);
+    /// The devices that get a permit, whether there are more that may, and whether others wait for room.
+    pub(super) fn found(self, seek: &Seek, choice: &Choice) -> (Vec<DeviceId>, bool, bool) {
+        let (mut all, mut more, mut left) = (Vec::new(), false, false);
         for place in self.places.into_values() {
             let room = match &choice.budget {
                 Some(budget) => budget.of(place.members).saturating_sub(place.disrupted),
@@ -100,15 +100,17 @@ impl Permits {
             let room = usize::try_from(room).unwrap_or(usize::MAX);
             let may = place.may.into_sorted_vec();
             more |= room > may.len() && place.more;
+            left |= room < may.len() || place.more;
             all.extend(may.into_iter().take(room));
         }
         all.sort_unstable();
         let most = usize::try_from(seek.count).unwrap_or(usize::MAX);
         let most = most.min(PERMITS_MAX);
         more = (more || all.len() > most) && most == PERMITS_MAX;
+        left |= all.len() > most;
         all.truncate(most);
         let devices = all.into_iter().map(|(_, device)| device);
-        (devices.collect(), more)
+        (devices.collect(), more, left)
     }
 }
 

@@ -206,7 +206,7 @@ impl Search {
     #[must_use]
     pub fn found(mut self) -> Found {
         if let (Some(permits), Some(choice)) = (self.permits.take(), &self.seek.choice) {
-            let (permits, more) = permits.found(&self.seek, choice);
+            let (permits, more, left) = permits.found(&self.seek, choice);
             return Found {
                 line: self.seek.above,
                 turn: self.turn,
@@ -215,6 +215,7 @@ impl Search {
                 released: Vec::new(),
                 permits,
                 more,
+                left,
                 seek: self.seek,
             };
         }
@@ -241,6 +242,7 @@ impl Search {
             more: self.more || !released.is_empty(),
             released,
             permits: Vec::new(),
+            left: false,
         }
     }
 
