@@ -78,6 +78,26 @@ fn a_device_waits_for_its_window_says_which_and_starts_in_an_open_one() {
 }
 
 #[test]
+fn an_urgent_deployment_starts_before_one_that_waits_for_its_window() {
+    let server = Server::start();
+    for name in ["app", "fix"] {
+        let release = Release::write(server.scratch(), name, "1.0.0", 1, "content");
+        server.release(release.dir());
+    }
+    let _agent = server.agent(&server.add_device("dev-01", &[]));
+    let window = format!("{} 12:00 60m UTC", DAYS[day(3)]);
+    let later = ["deploy", "app@1.0.0", "--group", GROUP, "--window", &window];
+    server.hoist_ok(&later);
+    let plan = server.hoist_ok(&["plan", "fix@1.0.0", "--group", GROUP, "--urgent"]);
+    assert!(plan.contains("starts before"), "{plan}");
+    server.hoist_ok(&["deploy", "fix@1.0.0", "--group", GROUP, "--urgent"]);
+    server.hoist_ok(&["status", "2", "--timeout", "60s"]);
+    let shown = server.hoist_ok(&["-o", "json", "deployment", "show", "1"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["counts"]["pending"], json!(1), "{shown}");
+}
+
+#[test]
 fn what_is_no_window_or_no_place_is_refused_with_its_field_and_a_near_name() {
     let server = Server::start();
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");

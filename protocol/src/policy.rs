@@ -8,6 +8,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::id::DeploymentId;
+
 /// Most installation windows in a policy.
 pub const WINDOWS_MAX: usize = 7;
 /// Minutes in a week: window starts are below it.
@@ -31,6 +33,8 @@ pub struct Policy {
     pub max_overrun_s: u32,
     /// The evidence that a release works.
     pub confirm: Confirm,
+    /// True if it comes before those that are not and wait beside it (S11).
+    pub urgent: bool,
 }
 
 /// The evidence upon which a device confirms a release that it has installed.
@@ -75,11 +79,18 @@ impl Default for Policy {
             download_ahead: false,
             max_overrun_s: 0,
             confirm: Confirm::Verify,
+            urgent: false,
         }
     }
 }
 
 impl Policy {
+    /// The place of a deployment among those that a device may start: the lowest comes first (S11).
+    #[must_use]
+    pub fn turn(&self, deployment: DeploymentId) -> (bool, DeploymentId) {
+        (!self.urgent, deployment)
+    }
+
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.attempts == 0 {
             return Err("a policy without attempts");
@@ -104,6 +115,7 @@ impl Policy {
             | flag(self.download_ahead, DOWNLOAD_AHEAD)
             | flag(self.max_overrun_s > 0, OVERRUN)
             | flag(self.confirm != Confirm::Verify, ONLINE)
+            | flag(self.urgent, URGENT)
     }
 }
 
@@ -115,7 +127,8 @@ const DOWNLOAD_AHEAD: u8 = 4;
 const OVERRUN: u8 = 8;
 /// `confirm` is online, and its seconds follow.
 const ONLINE: u8 = 16;
-const KNOWN: u8 = ALLOW_DOWNGRADE | REINSTALL | DOWNLOAD_AHEAD | OVERRUN | ONLINE;
+const URGENT: u8 = 32;
+const KNOWN: u8 = ALLOW_DOWNGRADE | REINSTALL | DOWNLOAD_AHEAD | OVERRUN | ONLINE | URGENT;
 
 const FIELDS: &[&str] = &[
     "attempts",
@@ -192,6 +205,7 @@ impl<'de> Visitor<'de> for Fields {
                 },
                 false => Confirm::Verify,
             },
+            urgent: has(URGENT),
         })
     }
 }

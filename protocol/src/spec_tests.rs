@@ -69,6 +69,7 @@ fn a_policy_pays_only_for_the_fields_that_it_uses() {
     };
     let plain = bytes(|_| {});
     assert_eq!(bytes(|policy| policy.download_ahead = true), plain);
+    assert_eq!(bytes(|policy| policy.urgent = true), plain);
     assert_eq!(bytes(|policy| policy.max_overrun_s = 600), plain + 2);
     let online = bytes(|policy| policy.confirm = Confirm::Online { within_s: 600 });
     assert_eq!(online, plain + 2);

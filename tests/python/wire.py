@@ -174,7 +174,7 @@ POLICY_MORE = {8: "max_overrun_s", 16: "confirm_online_s"}
 
 def _read_policy(reader):
     policy = POLICY_START[0](reader)
-    if policy["flags"] > 31:
+    if policy["flags"] > 63:
         raise Refused("E_VERSION", "a flag of a newer version")
     for flag, name in POLICY_MORE.items():
         if policy["flags"] & flag:

@@ -51,6 +51,9 @@ pub(crate) struct Plan {
     /// Install also where everything is there already
     #[arg(long)]
     pub(crate) reinstall: bool,
+    /// Start before the deployments that wait on a device; what has started there is finished first
+    #[arg(long)]
+    pub(crate) urgent: bool,
     /// Only devices whose labels fit, as in 'site=eu,board in (a,b),!broken'
     #[arg(long, value_name = "SELECTOR", conflicts_with = "devices")]
     pub(crate) selector: Option<String>,

@@ -277,11 +277,11 @@ mod tests {
         );
         assert_eq!(
             body_of(
-                "hoist deploy a@1 --groups eu,us --limit 5 --device-timeout 1h --complete-when all-successful --allow-downgrade --reinstall --dry-run"
+                "hoist deploy a@1 --groups eu,us --limit 5 --device-timeout 1h --complete-when all-successful --allow-downgrade --reinstall --urgent --dry-run"
             ),
             json!({"release": "a@1", "groups": ["eu", "us"], "limit": {"devices": 5},
                    "completeWhen": "all-successful", "timeoutSecs": 3600,
-                   "allowDowngrade": true, "reinstall": true, "dryRun": true})
+                   "allowDowngrade": true, "reinstall": true, "urgent": true, "dryRun": true})
         );
     }
 

@@ -236,7 +236,10 @@ fn overrides(plan: &Plan) -> Option<String> {
     let again = plan
         .reinstall
         .then_some("installs also where everything is there already");
-    let parts: Vec<String> = [down, again]
+    let first = plan
+        .urgent
+        .then_some("starts before the deployments that wait on a device");
+    let parts: Vec<String> = [down, again, first]
         .into_iter()
         .flatten()
         .map(str::to_owned)

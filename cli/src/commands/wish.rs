@@ -39,6 +39,7 @@ pub(crate) fn body(wish: Plan, dry_run: bool) -> Result<Deploy, Failure> {
         spread_secs: wish.spread.map(seconds),
         allow_downgrade: wish.allow_downgrade,
         reinstall: wish.reinstall,
+        urgent: wish.urgent,
         selector: wish.selector,
         devices: (!wish.devices.is_empty()).then_some(wish.devices),
         rollout,

@@ -5,7 +5,8 @@ use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec, WEEK_MINUTES, 
 
 use crate::record::Ring;
 
-/// The entry to start: lowest deployment first among those that admit this device.
+/// The entry to start among those that admit this device: urgent ones come first, then the
+/// lowest deployment (S11).
 pub(super) fn choose<'a>(
     spec: &'a GroupSpec,
     device: &DeviceId,
@@ -21,7 +22,7 @@ pub(super) fn choose<'a>(
     spec.entries
         .iter()
         .filter(open)
-        .min_by_key(|entry| entry.deployment)
+        .min_by_key(|entry| entry.policy.turn(entry.deployment))
 }
 
 /// True if a spec is still valid for starting (bad-inputs row 42); an empty one never expires.

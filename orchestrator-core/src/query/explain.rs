@@ -55,7 +55,7 @@ pub struct DeviceContext<'a> {
     pub rollouts: &'a BTreeMap<DeploymentId, RolloutContext>,
     /// Which of its group's deployments it carries out now.
     pub works_on: Option<DeploymentId>,
-    /// The lowest of its group's deployments that it may start now.
+    /// The one of its group's deployments that comes first among those that it may start now (S11).
     pub first: Option<DeploymentId>,
     /// The state of its specs at the broker.
     pub specs: SpecsOut,
@@ -175,10 +175,10 @@ fn keeps(wait: Wait, scene: &ExplainContext) -> Option<Waits> {
     match wait {
         Wait::Turn => {
             let working = around.works_on.filter(|other| *other != case.id);
-            let lower = around.first.filter(|other| *other < case.id);
+            let first = around.first.filter(|other| *other != case.id);
             working
                 .map(before(true))
-                .or_else(|| lower.map(before(false)))
+                .or_else(|| first.map(before(false)))
         }
         Wait::Published => {
             let SpecsOut { group, device } = around.specs;

@@ -49,8 +49,12 @@ fn said_of(
     Ok((refused, trouble.map(|row| row.trouble)))
 }
 
-fn may_start(case: &Case) -> bool {
-    first_blocker(case).is_none()
+/// The deployment that comes first among those that the device may start (S11).
+fn first<'a>(cases: impl Iterator<Item = Case<'a>>) -> Option<DeploymentId> {
+    cases
+        .filter(|case| first_blocker(case).is_none())
+        .min_by_key(|case| case.deployment.policy.turn(case.id))
+        .map(|case| case.id)
 }
 
 fn is_at_work((_, record): &Rows) -> bool {
@@ -99,7 +103,6 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         })
     };
     let at_work = |id: &DeploymentId| rows.get(id).is_some_and(is_at_work);
-    let may_start = |id: &&DeploymentId| case(**id).as_ref().is_some_and(may_start);
     let (refused, trouble) = said_of(reader, &device)?;
     let around = DeviceContext {
         taken: &slots::taken(reader, limited(&rows))?,
@@ -107,7 +110,7 @@ pub(crate) fn device_why(reader: &Reader, wish: &Wish, now: Now) -> Queried<Devi
         trouble,
         refused: standing(&row, refused.as_ref()),
         works_on: row.running.filter(at_work),
-        first: group.active.iter().filter(may_start).min().copied(),
+        first: first(group.active.iter().filter_map(|id| case(*id))),
         specs: reader.specs_out(&row.group, &device)?,
         lives: &lives,
     };

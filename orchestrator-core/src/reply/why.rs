@@ -296,6 +296,9 @@ pub struct Plan {
     pub allow_downgrade: bool,
     /// True if it installs where everything is there already.
     pub reinstall: bool,
+    /// True if it comes before the deployments that wait on a device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
     /// The course of its rollout.
     #[serde(flatten)]
     pub schedule: Schedule,

@@ -173,6 +173,17 @@ impl Overlap {
         Ok(overlap)
     }
 
+    /// Those that a device carries out before this one, when it may start them all.
+    pub(crate) fn before(
+        &self,
+        row: &DeploymentRow,
+    ) -> impl Iterator<Item = &(DeploymentId, DeploymentRow)> {
+        let urgent = row.policy.urgent;
+        self.independent
+            .iter()
+            .filter(move |(_, other)| other.policy.urgent || !urgent)
+    }
+
     /// Why the deployment cannot be listed, if it cannot.
     fn refusal(&self, row: &DeploymentRow) -> Option<Rejection> {
         if let Some((other, old)) = self.conflicting.first() {

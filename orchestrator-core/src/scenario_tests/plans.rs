@@ -107,6 +107,11 @@ fn a_plan_names_what_it_supersedes_stands_behind_and_conflicts_with() {
     assert_eq!(ids(&plan.supersedes), [first]);
     assert_eq!(ids(&plan.after), [other]);
     assert_eq!(plan.refused, None);
+    let urgent = Deploy {
+        urgent: true,
+        ..deploy("both@1")
+    };
+    assert_eq!(ids(&plan_of(&world, urgent).after), []);
     let both = world.deploy("both@1");
     assert_eq!(world.view(first).reason, Some(EndReason::Superseded.into()));
 

@@ -230,6 +230,23 @@ fn one_deployment_at_a_time_the_lowest_first() {
 }
 
 #[test]
+fn an_urgent_deployment_comes_before_those_that_wait() {
+    // S11
+    let (mut world, id) = deployed(&["d1"]);
+    world.add_release("other", "1", &["thing"]);
+    let urgent = world.deploy_as(Deploy {
+        urgent: true,
+        ..deploy("other@1")
+    });
+    world.expect("d1", urgent, Why::Starts, "");
+    let explained = world.expect("d1", id, Why::AnotherFirst, "ended deployment 2");
+    assert!(explained.says.contains("it is urgent"), "{explained:?}");
+    // What has started is finished first.
+    world.say("d1", working(1, id, Step::Installing));
+    world.expect("d1", urgent, Why::AnotherFirst, "ended deployment 1");
+}
+
+#[test]
 fn a_device_at_work_is_said_to_be_asked_and_one_that_is_away_to_fail_then() {
     // S6, S7
     let mut world = World::with_devices(&["d1"]);

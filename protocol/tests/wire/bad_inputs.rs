@@ -53,7 +53,7 @@ fn a_bool_of_two_is_refused() {
 fn a_flag_of_a_policy_that_is_not_known_is_of_a_newer_version() {
     // bad-inputs row 17: the last byte of this spec is the flags of its entry's policy
     let mut bytes = encode(&group_spec());
-    *bytes.last_mut().unwrap() = 32;
+    *bytes.last_mut().unwrap() = 64;
     let error = decode::<GroupSpec>(&bytes).unwrap_err();
     assert_eq!(error.code(), Code::Version);
 }

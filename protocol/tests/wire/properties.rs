@@ -86,7 +86,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         1_u32..,
         any::<u32>(),
         vec(window, 0..=7),
-        any::<(bool, bool, bool)>(),
+        any::<[bool; 4]>(),
         any::<u32>(),
         option::of(1_u32..),
     )
@@ -96,12 +96,13 @@ fn policy() -> impl Strategy<Value = Policy> {
                 timeout_s,
                 windows,
                 overrides: Overrides {
-                    allow_downgrade: switches.0,
-                    reinstall: switches.1,
+                    allow_downgrade: switches[0],
+                    reinstall: switches[1],
                 },
-                download_ahead: switches.2,
+                download_ahead: switches[2],
                 max_overrun_s,
                 confirm: online.map_or(Confirm::Verify, |within_s| Confirm::Online { within_s }),
+                urgent: switches[3],
             },
         )
 }

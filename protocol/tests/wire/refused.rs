@@ -261,7 +261,7 @@ fn specs() -> Vec<Refused> {
         ),
         spec(
             "a flag of a newer version",
-            with(&signed, body - 1, 32),
+            with(&signed, body - 1, 64),
             "E_VERSION",
         ),
         spec("a spec without its seal", bare, "E_DECODE"),

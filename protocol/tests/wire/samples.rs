@@ -87,6 +87,7 @@ pub(crate) fn full_group_spec() -> GroupSpec {
             download_ahead: true,
             max_overrun_s: u32::MAX,
             confirm: Confirm::Online { within_s: u32::MAX },
+            urgent: true,
         },
     });
     GroupSpec {

@@ -191,6 +191,27 @@ fn the_lowest_deployment_goes_first_and_a_held_one_never_s10_s11() {
 }
 
 #[test]
+fn an_urgent_deployment_goes_before_those_that_wait_s11() {
+    let mut world = World::new(1);
+    world.tell(Event::Started);
+    world.tell(Event::Connected);
+    world.tell(told_own(own_spec(1)));
+    let mut urgent = entry(3);
+    urgent.policy.urgent = true;
+    let listed = spec(1, vec![entry(1), entry(2), urgent]);
+    for _ in 0..3 {
+        world.tell(told_group(listed.clone()));
+    }
+    let ended: Vec<_> = world
+        .ring
+        .outcomes
+        .iter()
+        .map(|outcome| outcome.deployment.0)
+        .collect();
+    assert_eq!(ended, [3, 1, 2]);
+}
+
+#[test]
 fn a_device_held_from_everything_starts_nothing_until_it_is_let_go() {
     let mut world = World::new(1);
     world.tell(Event::Started);

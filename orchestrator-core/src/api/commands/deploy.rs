@@ -57,6 +57,10 @@ pub struct Deploy {
     /// Installs also where everything is there already (S12); default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reinstall: bool,
+    /// Starts on a device before the deployments that wait there, also older ones; what has started
+    /// is finished first; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
     /// Only devices of the group whose labels fit, as `site=eu,board in (a,b),!broken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,

@@ -43,6 +43,9 @@ impl ExplainContext<'_> {
             Waits::Turn { other, at_work } => {
                 let says = match at_work {
                     true => format!("it carries out deployment {other}, one at a time"),
+                    false if other > self.case.id => {
+                        format!("deployment {other} comes first: it is urgent")
+                    }
                     false => format!("deployment {other} comes first: the lowest number does"),
                 };
                 let next = format!("starts when it has ended deployment {other}");

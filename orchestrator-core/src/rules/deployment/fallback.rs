@@ -65,6 +65,8 @@ fn next(
                 allow_downgrade: true,
                 ..Overrides::default()
             },
+            // What failed stands on these devices until then.
+            urgent: true,
             ..Policy::default()
         },
         spread_s: 0,

@@ -90,6 +90,7 @@ fn plan_one(
         Some(_) => Overlap::default(),
         None => overlap,
     };
+    let after = named(overlap.before(&row));
     let plan = PlanItem {
         release: row.release_text,
         id: row.release.to_string(),
@@ -104,7 +105,7 @@ fn plan_one(
             .collect(),
         supersedes: named(&overlap.superseded),
         conflicts: named(&overlap.conflicting),
-        after: named(&overlap.independent),
+        after,
         limit: row.limit,
         line: reach.line,
         start: row.start_ms.map(format_time),
@@ -117,6 +118,7 @@ fn plan_one(
         confirm_secs: confirm_secs(&row.policy),
         allow_downgrade: row.policy.overrides.allow_downgrade,
         reinstall: row.policy.overrides.reinstall,
+        urgent: row.policy.urgent,
         schedule: rollout.map_or_else(Schedule::default, |rollout| {
             schedule(rollout, count.members, past.as_ref())
         }),
@@ -152,12 +154,14 @@ fn past(ctx: &mut Ctx, group: &GroupId) -> Result<Option<Past>, Undecided> {
 /// Distance from the newest deployment within which one of the group is looked for.
 const RECENT: u32 = 32;
 
-fn named(others: &[(DeploymentId, DeploymentRow)]) -> Vec<OtherDeployment> {
+fn named<'a>(
+    others: impl IntoIterator<Item = &'a (DeploymentId, DeploymentRow)>,
+) -> Vec<OtherDeployment> {
     let named = |(id, row): &(DeploymentId, DeploymentRow)| OtherDeployment {
         deployment: *id,
         release: row.release_text.clone(),
     };
-    others.iter().map(named).collect()
+    others.into_iter().map(named).collect()
 }
 
 /// `plan`: the body of `deploy`, asked by those who may only read.

@@ -166,6 +166,7 @@ fn policy(command: &Deploy, now_ms: u64) -> Result<Policy, Rejection> {
             .and_then(|windows| windows.max_overrun_secs)
             .unwrap_or(0),
         confirm: confirm.transpose()?.unwrap_or_default(),
+        urgent: command.urgent,
     })
 }
 
