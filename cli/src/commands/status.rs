@@ -144,7 +144,7 @@ fn exit_of(view: &DeploymentView) -> u8 {
 /// Where changes are shown: on standard error.
 enum Progress {
     Bar(ProgressBar),
-    Lines { last: Option<Counts> },
+    Lines { last: Option<String> },
 }
 
 impl Progress {
@@ -161,14 +161,15 @@ impl Progress {
     }
 
     fn show(&mut self, view: &DeploymentView) {
-        let counts = view.counts;
         match self {
-            Self::Bar(bar) => bar.set_message(bar_line(view)),
-            Self::Lines { last } if *last != Some(counts) => {
-                *last = Some(counts);
-                said::say(told::line(view));
+            Self::Bar(bar) => bar.set_message(drawn(view)),
+            Self::Lines { last } => {
+                let line = told::line(view);
+                if last.as_ref() != Some(&line) {
+                    said::say(line.clone());
+                    *last = Some(line);
+                }
             }
-            Self::Lines { .. } => {}
         }
     }
 
@@ -177,6 +178,12 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The progress as a terminal shows it: the bar, and below it the phase of a rollout.
+fn drawn(view: &DeploymentView) -> String {
+    let standing = told::standing(view).map(|said| format!("\n{said}"));
+    format!("{}{}", bar_line(view), standing.unwrap_or_default())
 }
 
 /// The progress in one line of a terminal: of those that can start at all.
@@ -248,6 +255,23 @@ mod tests {
         half.counts.failed = 50_000;
         half.counts.in_progress = 49_992;
         assert!(bar_line(&half).chars().count() < 80, "{}", bar_line(&half));
+    }
+
+    #[test]
+    fn a_bar_has_the_phase_below_it_and_says_what_holds_it_up() {
+        let mut phased = view("active", false, 0);
+        assert!(!drawn(&phased).contains('\n'));
+        let phase = json!({"index": 2, "name": "", "of": 4, "state": "soaking"});
+        phased.phase = serde_json::from_value(phase).unwrap();
+        assert!(drawn(&phased).ends_with("\nphase 2 of 4 (soaking)"));
+        phased.frozen = true;
+        phased.state = DeploymentState::Paused;
+        assert!(drawn(&phased).ends_with("\npaused, phase 2 of 4 (soaking), frozen"));
+        let line = told::line(&phased);
+        assert!(
+            line.contains("paused, phase 2 of 4 (soaking), frozen, 25"),
+            "{line}"
+        );
     }
 
     #[test]

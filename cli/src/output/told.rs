@@ -69,14 +69,13 @@ pub(crate) fn line(view: &DeploymentView) -> String {
         failed,
     } = view.counts;
     let limit = view.limit.map(|limit| format!(", limit {}", limit.devices));
-    let phase = view.phase.as_ref().map(phase);
     let mut text = format!(
         "deployment {} ({} to {}): {}{}{}, {successful} of {members} successful",
         view.deployment,
         view.release,
         view.group,
         state(view),
-        phase.unwrap_or_default(),
+        course(view),
         limit.unwrap_or_default(),
     );
     let beyond = beyond_limit(view);
@@ -91,6 +90,21 @@ pub(crate) fn line(view: &DeploymentView) -> String {
         }
     }
     text
+}
+
+/// The phase of a rollout, and what lets nobody start for now, each behind a comma.
+fn course(view: &DeploymentView) -> String {
+    let phase = view.phase.as_ref().map(phase).unwrap_or_default();
+    let frozen = if view.frozen { ", frozen" } else { "" };
+    format!("{phase}{frozen}")
+}
+
+/// The words about the course of a deployment beside its counts; none for a plain one.
+pub(crate) fn standing(view: &DeploymentView) -> Option<String> {
+    let course = course(view);
+    let paused = (view.state == DeploymentState::Paused).then(|| format!("paused{course}"));
+    let going = course.strip_prefix(", ").map(str::to_owned);
+    paused.or(going)
 }
 
 /// The phase of a rollout that goes on, behind a comma; nothing once everybody may start.
