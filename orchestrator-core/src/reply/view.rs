@@ -220,7 +220,7 @@ impl DeploymentView {
             windows: rollout.and_then(|it| WindowsView::of(&row.policy, &it.rollout)),
             policy: rollout.and_then(|it| it.rollout.policy.clone()),
             confirm_secs: confirm_secs(&row.policy),
-            settled: waits_for_nobody(row, totals, members),
+            settled: waits_for_nobody((row, rollout), totals, members),
             limit: row.limit.map(|devices| LimitCounts {
                 devices,
                 given: row.slots,

@@ -5,6 +5,7 @@ use hoist_protocol::id::{DeploymentId, GroupId};
 use super::SCHEDULED_MAX;
 use crate::model::counter;
 use crate::model::error::{Code, Rejection};
+use crate::model::key::{RolloutKey, RowKey};
 use crate::model::row::{DeploymentRow, GroupCountRow};
 use crate::model::txn::{Txn, Undecided};
 use crate::rules::deployment::settled::waits_for_nobody;
@@ -34,10 +35,12 @@ pub(super) fn named(
         return Ok(refusal);
     }
     txn.want(there.iter().flat_map(|(id, _)| counter::keys(*id)))?;
+    txn.want(there.iter().map(|(id, _)| RolloutKey(*id).key()))?;
     let mut settled = Vec::new();
     for (id, row) in there {
         let totals = counter::totals(txn, *id)?;
-        if waits_for_nobody(row, &totals, count.members) {
+        let rollout = txn.read(&RolloutKey(*id))?;
+        if waits_for_nobody((row, rollout.as_ref()), &totals, count.members) {
             settled.push((*id, row));
         }
     }

@@ -273,3 +273,22 @@ fn a_phase_that_opens_while_the_pace_is_full_is_not_passed_by_nobody() {
     assert_eq!(world.phase(id), (2, PhaseState::Open));
     assert_eq!(world.view(id).counts.in_progress, 2);
 }
+
+#[test]
+fn a_deployment_to_some_is_settled_once_these_have_ended() {
+    let (mut world, names) = sites(9);
+    let named = |devices: &[String]| Deploy {
+        devices: Some(devices.to_vec()),
+        ..deploy("fw@1.0.0")
+    };
+    let id = world.deploy_as(named(&names[..2]));
+    assert!(!world.view(id).settled, "nobody was let in yet");
+    world.go_on();
+    assert!(!world.view(id).settled, "two are waited for");
+    world.succeed(&names[..1], id);
+    assert!(!world.view(id).settled);
+    world.succeed(&names[1..2], id);
+    let view = world.view(id);
+    assert!(view.settled, "{view:?}");
+    assert_eq!((view.counts.successful, view.counts.pending), (2, 7));
+}
