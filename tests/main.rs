@@ -46,6 +46,7 @@ mod keys_files;
 mod keys_offline;
 mod labels;
 mod lost_store;
+mod metrics;
 mod moments;
 mod mutants;
 mod operations;

@@ -9,6 +9,7 @@ pub mod durable_file;
 pub mod health;
 pub mod http;
 mod line;
+pub mod metrics;
 pub mod mqtt;
 mod pass;
 mod query;

@@ -126,11 +126,9 @@ impl Orchestrator {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServiceError> {
         let topics = Topics::new(self.config.namespace.clone());
-        let incoming = mqtt::connect(
-            self.config.mqtt.clone(),
-            filters(&topics),
-            self.config.health.clone(),
-        );
+        let filters = filters(&topics);
+        let told = (self.config.health.clone(), self.config.metrics.clone());
+        let incoming = mqtt::connect(self.config.mqtt.clone(), (topics, filters), told);
         self.run_on(incoming, ready, shutdown).await
     }
 

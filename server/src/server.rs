@@ -12,7 +12,8 @@ use hoist_net::tls::{Pem, Trust};
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scraped, Scratch};
+use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::specs::SpecFolder;
@@ -148,7 +149,7 @@ impl Server {
         data_dir.create()?;
         let (lock, mut found) = (Lock::take(data_dir.root())?, Found::default());
         let Opened { keys, store, users } = opening::open(&data_dir, &config, &mut found.aside)?;
-        let health = Health::default();
+        let (health, metrics) = (Health::default(), Metrics::default());
         let (artifacts, specs) = opening::folders(&data_dir)?;
         let artifacts = artifacts.limited(config.uploads).telling(health.clone());
         let (listener, http) = listen(config.http).await?;
@@ -163,7 +164,8 @@ impl Server {
         let examination = Examination::of(&config, &login, &keys.token, &data_dir);
         let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace, &keys, &health);
         let told = (login, (keys.service, new_keys));
-        let orchestrator = decides(&config, told, (artifacts.clone(), specs), health.clone());
+        let telling = (health.clone(), metrics.clone());
+        let orchestrator = decides(&config, told, (artifacts.clone(), specs), telling);
         let fleet = Fleet {
             store: Arc::clone(&store),
         };
@@ -184,6 +186,8 @@ impl Server {
             scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
             health: health.clone(),
+            metrics: metrics.clone(),
+            scraped: Scraped::default(),
             limits: HttpLimits::default(),
             hosts: hosts.clone(),
             tls,
@@ -193,7 +197,7 @@ impl Server {
             device_mqtt: config.broker.devices(),
             http: reached.at(Scheme::Http, http).to_string(),
             ca: opening::pinned(shown.as_ref(), &config.broker),
-            looking: opening::looked_after(shown, key_watch, (health.clone(), hosts)),
+            looking: opening::looked_after(shown, key_watch, (health.clone(), hosts, metrics)),
             data_dir,
             announced: None,
             broker,
@@ -344,7 +348,7 @@ fn decides(
     config: &ServerConfig,
     (mqtt, (keys, new_keys)): (MqttLogin, (Keys, watch::Receiver<Option<Keys>>)),
     (artifacts, specs): (ArtifactDirectory, SpecFolder),
-    health: Health,
+    (health, metrics): (Health, Metrics),
 ) -> OrchestratorConfig {
     OrchestratorConfig {
         mqtt,
@@ -361,6 +365,7 @@ fn decides(
         keep: config.keep,
         spec_validity: Duration::from_secs(SPEC_VALID_S.into()),
         health,
+        metrics,
     }
 }
 

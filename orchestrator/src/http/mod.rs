@@ -5,6 +5,7 @@ mod artifact;
 mod backup;
 mod command;
 mod listener;
+mod metrics;
 mod refusal;
 mod sites;
 #[cfg(test)]
@@ -32,10 +33,12 @@ use tokio::sync::watch;
 use crate::artifacts::ArtifactDirectory;
 use crate::config::Rights;
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::store::sled::SledStore;
 
 pub use backup::Scratch;
 pub use listener::HttpLimits;
+pub use metrics::Scraped;
 use refusal::{Text, refusal, too_slow};
 pub use sites::Hosts;
 
@@ -79,6 +82,10 @@ pub struct HttpState {
     pub ready: watch::Receiver<bool>,
     /// Why it is not.
     pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What of it was given last.
+    pub scraped: Scraped,
     /// The number of connections, and the longest times of a request.
     pub limits: HttpLimits,
     /// The hosts that it goes by.
@@ -100,6 +107,7 @@ pub async fn serve(
         .route("/backup/rows", get(backup::rows))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::get))
         .fallback(|| async {
             refusal(
                 StatusCode::NOT_FOUND,

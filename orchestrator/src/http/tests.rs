@@ -15,6 +15,7 @@ use desk::Desk;
 
 mod backups;
 mod desk;
+mod metrics;
 mod sites;
 mod slow;
 
@@ -52,6 +53,8 @@ impl Site {
         let desk = Arc::new(Desk::default());
         let state = HttpState {
             health: health.clone(),
+            metrics: Metrics::default(),
+            scraped: Scraped::default(),
             artifacts: artifacts.clone(),
             bearers: Arc::clone(&desk) as Arc<dyn TokenAuth>,
             commands: Arc::clone(&desk) as Arc<dyn CommandDoor>,

@@ -255,6 +255,7 @@ impl Service {
     /// An event as a CloudEvent: at most once across a crash; views are the truth.
     pub(super) async fn event(&mut self, event: &Event, now: Now) {
         done::say_event(event);
+        self.config.metrics.event(event);
         let kind = event.kind();
         let Ok(topic) = kind.parse().map(Topic::Event) else {
             return;

@@ -17,6 +17,7 @@ use crate::health::News;
 impl Service {
     /// Counts a refusal, with a line in the log at first and once a minute.
     pub(super) fn refused(&mut self, code: Code, sender: &Sender, now: Now) {
+        self.config.metrics.rejected(code);
         let times = self
             .refusals
             .note(code, sender, now.unix_ms, Instant::now());

@@ -9,6 +9,7 @@ use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::Directory as _;
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::Hosts;
+use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
@@ -130,12 +131,12 @@ pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acce
 pub(super) fn looked_after(
     shown: Option<Shown>,
     key_watch: KeyWatch,
-    (health, hosts): (Health, Hosts),
+    (health, hosts, metrics): (Health, Hosts, Metrics),
 ) -> JoinSet<()> {
     let mut looking = JoinSet::new();
     looking.spawn(key_watch.run());
     if let Some(shown) = shown {
-        looking.spawn(shown.watch(health, hosts));
+        looking.spawn(shown.counted_in(metrics).watch(health, hosts));
     }
     looking
 }

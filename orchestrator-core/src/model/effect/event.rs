@@ -3,6 +3,7 @@
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, UserId};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::status::Rollback;
 use serde::Serialize;
 
 use crate::model::row::{EndReason, PauseReason};
@@ -112,6 +113,8 @@ pub enum Event {
         reason: Word<Reason>,
         /// True if the server inferred the failure (S7).
         provisional: bool,
+        /// The result of the rollback, as the device reports it; null when the server inferred the failure.
+        rollback: Option<Word<Rollback>>,
     },
     /// A device was registered.
     DeviceAdded {

@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
 use crate::specs::SpecFolder;
@@ -179,6 +180,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         mode: Mode::Serving,
         spec_validity: Duration::from_secs(600),
         health,
+        metrics: Metrics::default(),
     }
 }
 
