@@ -12,6 +12,9 @@ use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::model::effect::Event;
 use hoist_orchestrator_core::model::error::Code;
 use hoist_orchestrator_core::model::evidence::Delivered;
+use hoist_orchestrator_core::model::word::Word;
+use hoist_protocol::reason::Reason;
+use hoist_protocol::status::{Rollback, Step};
 use hoist_protocol::topic::Topic;
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
 use prometheus_client::metrics::counter::Counter;
@@ -44,12 +47,12 @@ struct CodeLabel {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
-    reason: String,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
-    result: String,
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,6 +98,15 @@ struct Counted {
     steps: Mutex<Steps>,
 }
 
+/// One step of each kind.
+const STEPS: [Step; 5] = [
+    Step::Downloading(0),
+    Step::Downloaded,
+    Step::Installing,
+    Step::Rebooting,
+    Step::Retrying,
+];
+
 /// From 0.1 ms to 26 s: what a disk or a network does to a message.
 fn of_moments() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 4.0, 10))
@@ -120,11 +132,35 @@ impl Default for Metrics {
             certificates: Family::default(),
             steps: Mutex::default(),
         };
+        counted.begin_at_zero();
         Self(Arc::new(counted.registered(SystemTime::now())))
     }
 }
 
+/// Codes of refusals that a person has to look at.
+const SERIOUS: [Code; 4] = [Code::Signature, Code::Clone, Code::Round, Code::Regress];
+
 impl Counted {
+    /// A series that begins with its first event shows no increase by it: these are waited for.
+    fn begin_at_zero(&self) {
+        for reason in Reason::ALL {
+            let reason = reason.word();
+            drop(self.failures.get_or_create(&ReasonLabel { reason }));
+        }
+        for rollback in Rollback::ALL {
+            let result = rollback.word();
+            drop(self.rollbacks.get_or_create(&ResultLabel { result }));
+        }
+        for code in SERIOUS {
+            let code = code.as_str();
+            drop(self.rejected.get_or_create(&CodeLabel { code }));
+        }
+        for step in STEPS {
+            let step = step.word();
+            drop(self.step_seconds.get_or_create(&StepLabel { step }));
+        }
+    }
+
     fn registered(mut self, now: SystemTime) -> Self {
         let (started, build) = (Seconds::default(), Family::<VersionLabel, Gauge>::default());
         started.set(unix_seconds(now));
@@ -227,10 +263,13 @@ impl Metrics {
         else {
             return;
         };
-        let reason = reason.as_str().to_owned();
-        self.0.failures.get_or_create(&ReasonLabel { reason }).inc();
-        if let Some(rollback) = rollback {
-            let result = rollback.as_str().to_owned();
+        // The words are of our own making: none is newer.
+        if let Word::Of(reason) = reason {
+            let reason = reason.word();
+            self.0.failures.get_or_create(&ReasonLabel { reason }).inc();
+        }
+        if let Some(Word::Of(rollback)) = rollback {
+            let result = rollback.word();
             self.0
                 .rollbacks
                 .get_or_create(&ResultLabel { result })

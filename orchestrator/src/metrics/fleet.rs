@@ -2,8 +2,10 @@
 //! loop, of counters that are kept anyway: no device is looked at.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use hoist_orchestrator_core::model::state::DeploymentState;
+use hoist_orchestrator_core::model::time::parse_time;
 use hoist_orchestrator_core::query::{FleetCounts, deployment_view, fleet_counts};
 use hoist_orchestrator_core::reply::view::DeploymentView;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -59,6 +61,15 @@ struct CodeLabel {
 struct OfLabel {
     of: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeploymentLabel {
+    deployment: u32,
+}
+
+/// For what may be unknown: there is one series, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoLabel {}
 
 /// The state of the fleet and its server now.
 #[derive(Debug, Default)]
@@ -128,6 +139,7 @@ impl Fleet {
     fn deployments(&self, registry: &mut Registry) {
         let devices = Family::<StatusLabels, Gauge>::default();
         let states = Family::<StateLabels, Gauge>::default();
+        let changed = Family::<DeploymentLabel, Seconds>::default();
         for view in &self.deployments {
             let (deployment, counts) = (view.deployment.0, view.counts);
             for (status, number) in [
@@ -146,11 +158,19 @@ impl Fleet {
                 state,
             };
             states.get_or_create(&labels).set(1);
+            if let Some(ms) = parse_time(&view.updated_at) {
+                let at = Duration::from_millis(ms).as_secs_f64();
+                changed
+                    .get_or_create(&DeploymentLabel { deployment })
+                    .set(at);
+            }
         }
         let help = "Devices of active deployments by status; the 100 newest deployments";
         registry.register("deployment_devices", help, devices);
         let help = "1 for the state that an active deployment is in, paused ones included";
         registry.register("deployment_state", help, states);
+        let help = "Unix time at which a device reported something of an active deployment last";
+        registry.register("deployment_changed_timestamp_seconds", help, changed);
         let all = Family::<CountLabel, Gauge>::default();
         let (active, scheduled) = (self.counts.active.len(), self.counts.scheduled);
         for (state, number) in [("active", active), ("scheduled", scheduled)] {
@@ -183,18 +203,18 @@ impl Fleet {
         }
         let help = "Problems that the server has now, by code";
         registry.register("problems", help, problems);
+        let free = Family::<NoLabel, Gauge<u64, AtomicU64>>::default();
         if let Some(bytes) = self.disk_free {
-            let free = Gauge::<u64, AtomicU64>::default();
-            free.set(bytes);
-            let help = "Bytes that the server can still write into its data directory";
-            registry.register("disk_free_bytes", help, free);
+            free.get_or_create(&NoLabel {}).set(bytes);
         }
+        let help = "Bytes that the server can still write into its data directory";
+        registry.register("disk_free_bytes", help, free);
+        let backup = Family::<NoLabel, Seconds>::default();
         if let Some(at_s) = self.backup_s {
-            let backup = Seconds::default();
-            backup.set(at_s);
-            let help = "Unix time at which all rows of the store were fetched last by a backup";
-            registry.register("backup_timestamp_seconds", help, backup);
+            backup.get_or_create(&NoLabel {}).set(at_s);
         }
+        let help = "Unix time at which all rows of the store were fetched last by a backup";
+        registry.register("backup_timestamp_seconds", help, backup);
     }
 }
 

@@ -35,14 +35,14 @@ async fn metrics_tell_problems_by_their_code_and_the_time_of_a_backup_once_there
     );
     assert!(before.contains("hoist_ready 1\n"), "{before}");
     assert!(
-        !before.contains("hoist_backup_timestamp_seconds"),
+        !before.contains("\nhoist_backup_timestamp_seconds"),
         "{before}"
     );
     let rows = "GET /backup/rows HTTP/1.1\r\nAuthorization: Bearer admin";
     assert_eq!(site.ask(rows, b"").await.0, 200);
     let mut pause = tokio::time::interval(std::time::Duration::from_millis(20));
     // The text is given again for a moment.
-    while !get().await.contains("hoist_backup_timestamp_seconds ") {
+    while !get().await.contains("\nhoist_backup_timestamp_seconds ") {
         pause.tick().await;
     }
 }
