@@ -10,6 +10,7 @@ use crate::rate::{Percent, count, within};
 
 mod audit;
 mod broker;
+mod check;
 mod deployment;
 mod device;
 mod enroll;
@@ -21,6 +22,7 @@ mod user;
 
 pub(crate) use audit::Audit;
 pub(crate) use broker::{Broker, Doctor, Render};
+pub(crate) use check::{Check, CheckFormat};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{
     Device, DeviceAdd, DeviceApprove, DeviceLabel, DeviceMove, DeviceRevoke, DeviceToken, Group,
@@ -115,6 +117,9 @@ pub(crate) enum Command {
     Broker(Broker),
     /// Try what must be impossible at a broker, and say what is open
     Doctor(Doctor),
+    /// Say for monitoring whether server and fleet are well: exit 0 ok, 1 warning, 2 critical,
+    /// 3 unknown
+    Check(Check),
     /// Make, list, replace and export keys, and sign on another machine
     #[command(subcommand)]
     Keys(Keys),

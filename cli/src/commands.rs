@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod broker;
+pub(crate) mod check;
 mod confirm;
 pub(crate) mod deployment;
 pub(crate) mod device;

@@ -134,6 +134,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Store(args::Store::Check) => commands::store_check::check(context).await,
         Command::Broker(command) => commands::broker::run(context, command).await,
         Command::Doctor(wish) => commands::doctor::doctor(context, &wish).await,
+        Command::Check(wish) => commands::check::check(context, &wish).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
         Command::Config(_)
