@@ -33,6 +33,7 @@ mod doctor;
 mod dry_run;
 mod enroll;
 mod enroll_text;
+mod events;
 mod external_broker;
 mod filters;
 mod freeze;

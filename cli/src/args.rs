@@ -14,6 +14,7 @@ mod check;
 mod deployment;
 mod device;
 mod enroll;
+mod events;
 mod keys;
 mod rollout;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(crate) use device::{
     Import, TokenRotate, Why,
 };
 pub(crate) use enroll::Enroll;
+pub(crate) use events::Events;
 pub(crate) use keys::{Keys, Rotate, SignArgs};
 pub(crate) use rollout::{Failures, Policy, Rollout};
 pub(crate) use user::User;
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     /// Make, list, replace and export keys, and sign on another machine
     #[command(subcommand)]
     Keys(Keys),
+    /// List what happened, and follow what happens
+    Events(Events),
     /// List who changed what, and prove that the list is whole
     #[command(subcommand)]
     Audit(Audit),

@@ -9,6 +9,7 @@ pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 pub(crate) mod group;

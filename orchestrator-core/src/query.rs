@@ -26,6 +26,7 @@ mod audit;
 pub mod body;
 mod cursor;
 mod device;
+mod events;
 pub mod explain;
 mod fleet;
 mod history;
@@ -43,6 +44,7 @@ pub(crate) use audit::audit_list;
 pub use cursor::Cursor;
 pub(crate) use device::of_record;
 pub(crate) use device::{device_list, device_show};
+pub(crate) use events::event_list;
 pub use fleet::{FleetCounts, fleet_counts, fleet_view};
 pub(crate) use history::deployment_history;
 use list::release_item;
@@ -99,9 +101,21 @@ pub struct Reader {
     pages: HashMap<Key, BTreeMap<Option<Key>, ScanPage>>,
     specs: Option<SpecsOut>,
     walks: Walks,
+    /// The only groups of whoever asks; empty means all.
+    groups: Vec<GroupId>,
 }
 
 impl Reader {
+    /// Reads for somebody who is limited to these groups; to none when there are none.
+    pub fn limit_to(&mut self, groups: Vec<GroupId>) {
+        self.groups = groups;
+    }
+
+    /// True for what is of a group of whoever asks, or of no group.
+    fn may_see(&self, group: Option<&GroupId>) -> bool {
+        self.groups.is_empty() || group.is_none_or(|group| self.groups.contains(group))
+    }
+
     /// The rows that were loaded.
     pub(crate) fn rows(&self) -> &Txn {
         &self.rows

@@ -18,6 +18,7 @@ use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId};
 use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
+use crate::events::EventNews;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::mqtt::MqttLogin;
@@ -55,6 +56,8 @@ pub struct OrchestratorConfig {
     pub health: Health,
     /// Where it counts.
     pub metrics: Metrics,
+    /// Whom it tells that there are more events.
+    pub events: EventNews,
 }
 
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.

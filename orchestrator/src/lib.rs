@@ -6,6 +6,7 @@
 pub mod artifacts;
 pub mod config;
 pub mod durable_file;
+pub mod events;
 pub mod health;
 pub mod http;
 mod line;

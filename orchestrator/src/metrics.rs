@@ -28,6 +28,8 @@ use steps::Steps;
 
 /// A gauge of a number that is no whole one, or that is a moment.
 type Seconds = Gauge<f64, AtomicU64>;
+/// The text that was given last, and when.
+type Scraped = tokio::sync::Mutex<Option<(Instant, String)>>;
 /// A family of counters.
 type Counters<L> = Family<L, Counter>;
 /// A family of histograms.
@@ -96,6 +98,7 @@ struct Counted {
     connected: Gauge<i64, AtomicI64>,
     certificates: Family<CertificateLabel, Seconds>,
     steps: Mutex<Steps>,
+    last: Scraped,
 }
 
 /// One step of each kind.
@@ -131,6 +134,7 @@ impl Default for Metrics {
             connected: Gauge::default(),
             certificates: Family::default(),
             steps: Mutex::default(),
+            last: Scraped::default(),
         };
         counted.begin_at_zero();
         Self(Arc::new(counted.registered(SystemTime::now())))
@@ -305,6 +309,11 @@ impl Metrics {
         #[expect(clippy::cast_precision_loss, reason = "seconds of Unix time fit")]
         let seconds = not_after as f64;
         self.0.certificates.get_or_create(&of).set(seconds);
+    }
+
+    /// The text that was given last, for one reader at a time.
+    pub(crate) async fn last(&self) -> tokio::sync::MutexGuard<'_, Option<(Instant, String)>> {
+        self.0.last.lock().await
     }
 
     /// The text that Prometheus reads, of what was counted and of the fleet.

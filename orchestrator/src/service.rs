@@ -315,13 +315,13 @@ impl Service {
         }
         self.try_again().await?;
         self.read_all_anew().await?;
-        self.tell_health(now).await;
+        self.tell_health().await?;
         if let Some(connection) = self.connection.clone() {
             let published = self.views.publish_due(&*connection, now).await;
             self.passing(published)?;
         }
         self.release_held().await;
-        self.tell_refusals(now).await
+        self.tell_refusals().await
     }
 }
 

@@ -11,11 +11,12 @@ use crate::api::remembered::RequestRow;
 use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
-    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, DynamicGroupsRow, FactsRow,
-    FleetFreezeRow, ForgottenRow, GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow,
-    NotedRootRow, NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow, PolicyVersionRow,
-    RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow,
-    RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
+    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, DynamicGroupsRow, EventHeadRow,
+    EventRow, FactsRow, FleetFreezeRow, ForgottenRow, GroupCountRow, GroupRow, HistoryRow,
+    InstanceRow, MemberRow, NotedRootRow, NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow,
+    PolicyVersionRow, RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow,
+    RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow,
+    WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -245,6 +246,8 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         36 => is::<PolicyRow>(bytes)?,
         37 => is::<PolicyVersionRow>(bytes)?,
         34 => is::<DynamicGroupsRow>(bytes)?,
+        38 => is::<EventHeadRow>(bytes)?,
+        39 => is::<EventRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

@@ -47,9 +47,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// In this file, which is written over, and gone whenever nobody needs it.
+    /// In this file, which is written over, and gone whenever nobody needs it. What a server that
+    /// was killed has left there is removed.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
+        let _leftover = std::fs::remove_file(&path);
         let place = Arc::new(Semaphore::new(1));
         Self { path, place }
     }

@@ -2,7 +2,6 @@
 //! proxy says so, and is not on this machine.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Extension;
@@ -10,7 +9,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::code::Code;
-use tokio::sync::Mutex;
 
 use super::listener::Peer;
 use super::{HttpState, authenticate, refusal};
@@ -25,10 +23,6 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The headers by which a proxy says whom it speaks for.
 const BY_PROXY: [&str; 2] = ["forwarded", "x-forwarded-for"];
 
-/// The text that was given last, and when. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub struct Scraped(Arc<Mutex<Option<(Instant, String)>>>);
-
 /// Gives the text of all metrics.
 pub(super) async fn get(
     State(state): State<HttpState>,
@@ -40,7 +34,7 @@ pub(super) async fn get(
     {
         return *refused;
     }
-    let mut last = state.scraped.0.lock().await;
+    let mut last = state.metrics.last().await;
     let fresh = last.take().filter(|(at, _)| at.elapsed() < FRESH);
     let text = match fresh {
         Some(fresh) => Ok(fresh),

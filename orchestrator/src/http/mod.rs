@@ -4,6 +4,7 @@
 mod artifact;
 mod backup;
 mod command;
+mod events;
 mod listener;
 mod metrics;
 mod refusal;
@@ -37,8 +38,8 @@ use crate::metrics::Metrics;
 use crate::store::sled::SledStore;
 
 pub use backup::Scratch;
+pub use events::EventReaders;
 pub use listener::HttpLimits;
-pub use metrics::Scraped;
 use refusal::{Text, refusal, too_slow};
 pub use sites::Hosts;
 
@@ -84,8 +85,8 @@ pub struct HttpState {
     pub health: Health,
     /// What is counted.
     pub metrics: Metrics,
-    /// What of it was given last.
-    pub scraped: Scraped,
+    /// Those who follow events.
+    pub events: EventReaders,
     /// The number of connections, and the longest times of a request.
     pub limits: HttpLimits,
     /// The hosts that it goes by.
@@ -103,6 +104,7 @@ pub async fn serve(
     let (limits, tls, hosts) = (state.limits, state.tls.clone(), state.hosts.clone());
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
+        .route("/api/v1/events", get(events::get))
         .route("/api/v1/{verb}", post(command::post))
         .route("/backup/rows", get(backup::rows))
         .route("/livez", get(|| async { "ok\n" }))

@@ -2,7 +2,7 @@ mod uploads;
 
 use hoist_protocol::access::Role;
 use hoist_protocol::bundle::{artifact_start, raw_index};
-use hoist_protocol::id::{ArtifactId, sha256};
+use hoist_protocol::id::{ArtifactId, Namespace, sha256};
 use hoist_protocol::release::{ArtifactManifest, Payload, PayloadKind, Script};
 use hoist_protocol::status::ScriptKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::artifacts::UploadLimits;
+use crate::events::EventNews;
 use crate::health::Health;
 use desk::Desk;
 
@@ -54,7 +55,7 @@ impl Site {
         let state = HttpState {
             health: health.clone(),
             metrics: Metrics::default(),
-            scraped: Scraped::default(),
+            events: EventReaders::new(EventNews::default(), Namespace::default()),
             artifacts: artifacts.clone(),
             bearers: Arc::clone(&desk) as Arc<dyn TokenAuth>,
             commands: Arc::clone(&desk) as Arc<dyn CommandDoor>,

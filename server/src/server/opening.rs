@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hoist_net::tls::server::Acceptor;
-use hoist_orchestrator::artifacts::ArtifactDirectory;
+use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::Directory as _;
+use hoist_orchestrator::events::EventNews;
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::Hosts;
 use hoist_orchestrator::metrics::Metrics;
@@ -73,13 +74,22 @@ fn lost(error: &StoreError) -> Option<String> {
     }
 }
 
+/// Where the parts of a server say how they are.
+pub(super) fn told() -> (Health, Metrics, EventNews) {
+    (Health::default(), Metrics::default(), EventNews::default())
+}
+
 /// Where artifacts are, and what was signed.
-pub(super) fn folders(data_dir: &DataDir) -> Result<(ArtifactDirectory, SpecFolder), Failure> {
+pub(super) fn folders(
+    data_dir: &DataDir,
+    uploads: UploadLimits,
+    health: &Health,
+) -> Result<(ArtifactDirectory, SpecFolder), Failure> {
     let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
         .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
     let specs = SpecFolder::open(&data_dir.specs())
         .map_err(|error| Failure::because(Code::DataDir, "specs", &error))?;
-    Ok((artifacts, specs))
+    Ok((artifacts.limited(uploads).telling(health.clone()), specs))
 }
 
 /// The registry of all that may come in: people, and every device that was not removed.

@@ -14,9 +14,10 @@ use hoist_broker_config::credentials::{
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::Rights;
+use hoist_orchestrator::events::EventNews;
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{
-    CommandDoor, Hosts, HttpLimits, HttpState, Scraped, Scratch, TokenAuth, serve,
+    CommandDoor, EventReaders, Hosts, HttpLimits, HttpState, Scratch, TokenAuth, serve,
 };
 use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::store::sled::SledStore;
@@ -238,7 +239,7 @@ impl Site {
         let state = HttpState {
             health: Health::default(),
             metrics: Metrics::default(),
-            scraped: Scraped::default(),
+            events: EventReaders::new(EventNews::default(), Namespace::default()),
             artifacts: ArtifactDirectory::open(&artifacts).unwrap(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),

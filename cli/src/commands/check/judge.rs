@@ -113,6 +113,7 @@ impl Finding {
 }
 
 /// The side of its thresholds on which a value is well.
+#[derive(Clone, Copy)]
 enum Limits {
     None,
     Below((f64, f64)),

@@ -251,6 +251,63 @@ pub enum Event {
 }
 
 impl Event {
+    /// The group that it names.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::DeploymentCreated { group, .. }
+            | Self::DeploymentEnded { group, .. }
+            | Self::DeploymentPaused { group, .. }
+            | Self::DeploymentResumed { group, .. }
+            | Self::PhaseOpened { group, .. }
+            | Self::GateFailed { group, .. }
+            | Self::ApprovalWanted { group, .. }
+            | Self::DeploymentRemoved { group, .. }
+            | Self::DeviceAdded { group, .. }
+            | Self::DeviceRemoved { group, .. }
+            | Self::DeviceRevoked { group, .. } => Some(group),
+            Self::Frozen { group, .. } | Self::Unfrozen { group, .. } => group.as_ref(),
+            Self::DeploymentStarted { .. }
+            | Self::DeviceFailed { .. }
+            | Self::DeviceRefused { .. }
+            | Self::DevicesChanged { .. }
+            | Self::DeviceTokenRotated { .. }
+            | Self::CloneSuspected { .. }
+            | Self::DeviceApproved { .. }
+            | Self::DeviceWaits { .. }
+            | Self::UserAdded { .. }
+            | Self::UserChanged { .. }
+            | Self::UserRemoved { .. }
+            | Self::DeviceKeyChanged { .. }
+            | Self::ServerDegraded { .. } => None,
+        }
+    }
+
+    /// The deployment by which its group is known, when it names no group.
+    #[must_use]
+    pub fn deployment(&self) -> Option<DeploymentId> {
+        match self {
+            Self::DeploymentStarted { deployment } | Self::DeviceFailed { deployment, .. } => {
+                Some(*deployment)
+            }
+            _ => None,
+        }
+    }
+
+    /// The device by which its group is known, when it names neither a group nor a deployment.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::DeviceRefused { device, .. }
+            | Self::DeviceTokenRotated { device, .. }
+            | Self::CloneSuspected { device }
+            | Self::DeviceApproved { device, .. }
+            | Self::DeviceWaits { device, .. }
+            | Self::DeviceKeyChanged { device } => Some(device),
+            _ => None,
+        }
+    }
+
     /// The last level of its topic and its CloudEvents type.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 
 use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
+use crate::events::EventNews;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::mqtt::MqttLogin;
@@ -181,6 +182,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         spec_validity: Duration::from_secs(600),
         health,
         metrics: Metrics::default(),
+        events: EventNews::default(),
     }
 }
 
