@@ -82,6 +82,7 @@ mod server_log;
 mod shape;
 mod sim;
 mod simulation;
+mod sinks;
 mod sockets;
 mod store_faults;
 mod store_power;

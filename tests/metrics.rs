@@ -68,7 +68,7 @@ impl Scrape {
     }
 
     /// The value of a series; zero of one that is not there.
-    fn get(&self, series: &str) -> f64 {
+    pub fn get(&self, series: &str) -> f64 {
         self.series.get(series).copied().unwrap_or_default()
     }
 

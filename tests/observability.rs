@@ -48,11 +48,14 @@ fn with_everything() -> BTreeSet<String> {
     let data = server.data();
     let (data, out) = (data.to_str().unwrap(), backup.to_str().unwrap());
     server.hoist_ok(&["--data-dir", data, "backup", "--out", out]);
+    server.hoist_ok(&["--data-dir", data, "events", "sink", "add", "exec", "true"]);
     write_private(&server.data().join("users.toml"), "none");
-    eventually("a problem to be counted", || {
+    eventually("a problem and a sink to be counted", || {
         let scrape = Scrape::encrypted(&server);
         let names = scrape.names();
-        names.contains("hoist_problems").then(|| names.clone())
+        let wanted = ["hoist_problems", "hoist_sink_waiting_events"];
+        let has = wanted.iter().all(|name| names.contains(*name));
+        has.then(|| names.clone())
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) use device::{
     Import, TokenRotate, Why,
 };
 pub(crate) use enroll::Enroll;
-pub(crate) use events::Events;
+pub(crate) use events::{Events, EventsCommand, SinkAdd, SinkCommand, SinkTerms};
 pub(crate) use keys::{Keys, Rotate, SignArgs};
 pub(crate) use rollout::{Failures, Policy, Rollout};
 pub(crate) use user::User;

@@ -68,6 +68,11 @@ struct CertificateLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabel {
+    sink: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabel {
     version: &'static str,
 }
@@ -97,6 +102,8 @@ struct Counted {
     commit_seconds: Histogram,
     connected: Gauge<i64, AtomicI64>,
     certificates: Family<CertificateLabel, Seconds>,
+    sinks_waiting: Family<SinkLabel, Gauge<u64, AtomicU64>>,
+    sinks_dead: Counters<SinkLabel>,
     steps: Mutex<Steps>,
     last: Scraped,
 }
@@ -133,6 +140,8 @@ impl Default for Metrics {
             commit_seconds: of_moments(),
             connected: Gauge::default(),
             certificates: Family::default(),
+            sinks_waiting: Family::default(),
+            sinks_dead: Family::default(),
             steps: Mutex::default(),
             last: Scraped::default(),
         };
@@ -215,6 +224,16 @@ impl Counted {
             "certificate_not_after_timestamp_seconds",
             "Unix time at which a certificate ends",
             self.certificates.clone(),
+        );
+        registry.register(
+            "sink_waiting_events",
+            "Events that a sink is behind",
+            self.sinks_waiting.clone(),
+        );
+        registry.register(
+            "sink_dead_letters",
+            "Events that were given up because a sink did not take them",
+            self.sinks_dead.clone(),
         );
         registry.register(
             "start_time_seconds",
@@ -309,6 +328,32 @@ impl Metrics {
         #[expect(clippy::cast_precision_loss, reason = "seconds of Unix time fit")]
         let seconds = not_after as f64;
         self.0.certificates.get_or_create(&of).set(seconds);
+    }
+
+    /// A sink is behind by so many events.
+    pub fn sink_waiting(&self, sink: &str, events: u64) {
+        let sink = SinkLabel {
+            sink: sink.to_owned(),
+        };
+        drop(self.0.sinks_dead.get_or_create(&sink));
+        self.0.sinks_waiting.get_or_create(&sink).set(events);
+    }
+
+    /// An event was given up that a sink did not take.
+    pub fn sink_dead(&self, sink: &str) {
+        let sink = SinkLabel {
+            sink: sink.to_owned(),
+        };
+        self.0.sinks_dead.get_or_create(&sink).inc();
+    }
+
+    /// There is no such sink any more.
+    pub fn sink_gone(&self, sink: &str) {
+        let sink = SinkLabel {
+            sink: sink.to_owned(),
+        };
+        self.0.sinks_dead.remove(&sink);
+        self.0.sinks_waiting.remove(&sink);
     }
 
     /// The text that was given last, for one reader at a time.

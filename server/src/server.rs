@@ -165,10 +165,9 @@ impl Server {
         let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace, &keys, &health);
         let told = (login, (keys.service, new_keys));
         let telling = (health.clone(), metrics.clone(), events.clone());
+        let follower = opening::follower((&data_dir, &config), &store, telling.clone());
         let orchestrator = decides(&config, told, (artifacts.clone(), specs), telling);
-        let fleet = Fleet {
-            store: Arc::clone(&store),
-        };
+        let fleet = Fleet::of(&store);
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         if config.mode == Mode::Recovering {
             let begun = fleet.begin(&data_dir, config.whole_too, &orchestrator);
@@ -184,8 +183,8 @@ impl Server {
             store: SledStore::clone(&fleet.store),
             scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
-            health: health.clone(),
-            metrics: metrics.clone(),
+            health,
+            metrics,
             events: EventReaders::new(events, config.namespace.clone()),
             limits: HttpLimits::default(),
             hosts: hosts.clone(),
@@ -196,7 +195,7 @@ impl Server {
             device_mqtt: config.broker.devices(),
             http: reached.at(Scheme::Http, http).to_string(),
             ca: opening::pinned(shown.as_ref(), &config.broker),
-            looking: opening::looked_after(shown, key_watch, (health.clone(), hosts, metrics)),
+            looking: opening::looked_after(shown, (key_watch, follower), hosts),
             data_dir,
             announced: None,
             broker,

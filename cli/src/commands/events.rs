@@ -1,12 +1,14 @@
 //! `hoist events`: what happened, from the server's history, and what happens from now on.
 
+mod sink;
+
 use std::time::Duration;
 
 use hoist_orchestrator_core::api::command::Verb;
 use hoist_server::failure::Failure;
 use serde_json::{Map, Value};
 
-use crate::args::Events;
+use crate::args::{Events, EventsCommand};
 use crate::client::Client;
 use crate::context::{Context, list, print};
 use crate::exit;
@@ -44,6 +46,9 @@ fn what(item: &Value) -> String {
 
 /// Runs it.
 pub(crate) async fn events(context: &Context, wish: Events) -> Result<u8, Failure> {
+    if let Some(EventsCommand::Sink(command)) = wish.command {
+        return sink::run(context, command).await;
+    }
     let mut filter = Map::new();
     filter.insert("since".to_owned(), Value::String(wish.since));
     filter.extend(

@@ -26,6 +26,7 @@ use crate::broker::BrokerConfig;
 use crate::data_dir::{DataDir, Found, Opened};
 use crate::failure::Failure;
 use crate::people::Registry;
+use crate::sinks::Follower;
 use crate::store_failure::store_failure;
 use crate::tls::{Place, Shown};
 use crate::users::Users;
@@ -137,14 +138,32 @@ pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acce
     acceptors.unzip()
 }
 
-/// Looks after certificate and keys until the result is dropped.
+/// Tells sinks of events, from the history.
+pub(super) fn follower(
+    (data_dir, config): (&DataDir, &ServerConfig),
+    store: &Arc<SledStore>,
+    (health, metrics, news): (Health, Metrics, EventNews),
+) -> Follower {
+    Follower {
+        data_dir: data_dir.root().to_owned(),
+        store: Arc::clone(store),
+        news,
+        namespace: config.namespace.clone(),
+        health,
+        metrics,
+    }
+}
+
+/// Looks after certificate, keys and sinks until the result is dropped.
 pub(super) fn looked_after(
     shown: Option<Shown>,
-    key_watch: KeyWatch,
-    (health, hosts, metrics): (Health, Hosts, Metrics),
+    (key_watch, follower): (KeyWatch, Follower),
+    hosts: Hosts,
 ) -> JoinSet<()> {
     let mut looking = JoinSet::new();
+    let (health, metrics) = (follower.health.clone(), follower.metrics.clone());
     looking.spawn(key_watch.run());
+    looking.spawn(follower.run());
     if let Some(shown) = shown {
         looking.spawn(shown.counted_in(metrics).watch(health, hosts));
     }
