@@ -1,6 +1,8 @@
 //! Events as people get them: CloudEvents in structured JSON, live and from the history, and the
 //! news that there are more.
 
+mod tail;
+
 use std::sync::Arc;
 
 use hoist_orchestrator_core::model::kept::EventId;
@@ -15,6 +17,8 @@ use tokio::sync::watch;
 
 use crate::rows::{self, ReadError};
 use crate::store::Store;
+
+pub(crate) use tail::Tail;
 
 /// Tells whoever follows the history that it has grown. Clones are the same.
 #[derive(Debug, Clone)]

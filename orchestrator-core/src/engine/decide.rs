@@ -2,12 +2,12 @@
 //! rows to load first. Deciding the same input again changes nothing, so deliveries may
 //! repeat.
 
-use hoist_protocol::id::{DeviceId, Generation, Shard};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Shard};
 
 use crate::api::request;
 use crate::api::response::{Decision, Response};
 use crate::engine::input::Input;
-use crate::model::effect::{Effect, Event};
+use crate::model::effect::Effect;
 use crate::model::key::{
     AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, EventHeadKey, ForgottenKey,
     GroupCountKey, GroupKey, Key, OutboxKey, PassesKey, RecordKey, RecoveryKey, RefusedKey,
@@ -82,10 +82,7 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         Input::UserRefused { deed, code } => audit::note_refusal(ctx, deed, *code),
         Input::Noted(deed) => audit::note(ctx, deed, None),
         Input::ToldBefore(event) => event_history::keep_only(ctx, event),
-        Input::Happened(event) => {
-            ctx.effects.push(Effect::Event(Event::clone(event)));
-            Ok(())
-        }
+        Input::Happened(event) => event_history::tell(ctx, event),
         Input::RootInEffect(root) => audit::note_root(ctx, root),
         Input::TimerDue(timer) => timer_due(ctx, timer),
         Input::SeenSpec(entries) => numbers::seen_in_spec(ctx, entries),
@@ -222,14 +219,8 @@ pub fn hint(input: &Input) -> Vec<Key> {
             ]
         }
         Input::SpecOut { device, .. } => vec![OutboxKey(device.clone()).key()],
-        Input::SeenSpec(entries) => {
-            let keys = entries.iter().map(|entry| DeploymentKey(entry.deployment));
-            keys.map(|key| key.key()).collect()
-        }
-        Input::SeenRounds { rounds, .. } => {
-            let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id));
-            keys.map(|key| key.key()).collect()
-        }
+        Input::SeenSpec(entries) => deployments(entries.iter().map(|entry| entry.deployment)),
+        Input::SeenRounds { rounds, .. } => deployments(rounds.iter().map(|(id, _)| *id)),
         Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
@@ -243,6 +234,10 @@ pub fn hint(input: &Input) -> Vec<Key> {
         | Input::StatusCleared { .. }
         | Input::Disconnected => Vec::new(),
     }
+}
+
+fn deployments(ids: impl Iterator<Item = DeploymentId>) -> Vec<Key> {
+    ids.map(|id| DeploymentKey(id).key()).collect()
 }
 
 fn refusal_hint(device: &DeviceId) -> [Key; 2] {

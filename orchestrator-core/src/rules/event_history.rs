@@ -32,6 +32,12 @@ pub(crate) fn keep(ctx: &mut Ctx) -> Result<Vec<Kept>, Undecided> {
     Ok(ctx.unless_damaged(kept)?.unwrap_or_default())
 }
 
+/// Tells what happened to the server; it is kept as every event is.
+pub(crate) fn tell(ctx: &mut Ctx, event: &Event) -> Result<(), Undecided> {
+    ctx.effects.push(Effect::Event(event.clone()));
+    Ok(())
+}
+
 /// Keeps an event that is not to be told any more.
 pub(crate) fn keep_only(ctx: &mut Ctx, event: &Event) -> Result<(), Undecided> {
     let kept = append(ctx, std::slice::from_ref(event));

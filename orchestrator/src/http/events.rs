@@ -20,12 +20,12 @@ use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{HttpState, authenticate, refusal, single};
-use crate::events::{EventNews, KeptEvent, behind, ends};
+use crate::events::{EventNews, KeptEvent, Tail, ends};
 use crate::rows::ReadError;
 use crate::store::sled::SledStore;
 
-/// Readers at once: each reads the store when something happens.
-pub(super) const READERS_MAX: usize = 256;
+/// Readers at once: each is a connection and a task, and most read what is in memory.
+const READERS_MAX: usize = 256;
 /// Seconds after which whoever finds no place may come again.
 const AGAIN_SECS: u64 = 10;
 /// Events read at once.
@@ -36,8 +36,6 @@ const WAITING_MAX: usize = 2;
 const SIGN: Duration = Duration::from_secs(15);
 /// Time in which events gather before all readers look: five looks a second at most.
 const BEAT: Duration = Duration::from_millis(200);
-/// Longest wait until a reader takes more.
-const SLOW: Duration = Duration::from_secs(30);
 /// The header by which a reader says what it had last.
 const LAST: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -47,6 +45,7 @@ pub struct EventReaders {
     places: Arc<Semaphore>,
     news: EventNews,
     namespace: Namespace,
+    tail: Tail,
 }
 
 impl EventReaders {
@@ -57,7 +56,16 @@ impl EventReaders {
             places: Arc::new(Semaphore::new(READERS_MAX)),
             news,
             namespace,
+            tail: Tail::default(),
         }
+    }
+}
+
+#[cfg(test)]
+impl EventReaders {
+    /// The number of those who read now.
+    pub(super) fn places(&self) -> usize {
+        READERS_MAX - self.places.available_permits()
     }
 }
 
@@ -87,6 +95,7 @@ pub(super) async fn get(State(state): State<HttpState>, headers: HeaderMap) -> R
     let (pages, waiting) = mpsc::channel(WAITING_MAX);
     let reader = Reader {
         store: state.store.clone(),
+        tail: state.events.tail.clone(),
         namespace: state.events.namespace.clone(),
         groups,
         number,
@@ -142,6 +151,7 @@ fn full() -> Response {
 /// One reader, and how far it is.
 struct Reader {
     store: SledStore,
+    tail: Tail,
     namespace: Namespace,
     /// The only groups that it may see; empty means all.
     groups: Vec<GroupId>,
@@ -166,8 +176,8 @@ impl Reader {
                 // Nothing of its groups, or a sign of life.
                 false => Bytes::from_static(b":\n\n"),
             };
-            let sent = tokio::time::timeout(SLOW, self.pages.send(said)).await;
-            if !matches!(sent, Ok(Ok(()))) {
+            // A connection on which nothing moves is closed by the listener.
+            if self.pages.send(said).await.is_err() {
                 return;
             }
             if more {
@@ -188,12 +198,12 @@ impl Reader {
 
     /// The next events for it; empty when there are none.
     async fn page(&mut self) -> Result<Bytes, ReadError> {
-        let head = ends(&self.store).await?;
         let mut text = String::new();
-        while text.is_empty() && self.number < head.number {
-            let events = behind(&self.store, &head, (self.number, PAGE)).await?;
+        while text.is_empty() {
+            let wanted = (self.number, PAGE);
+            let (head, events) = self.tail.behind(&self.store, wanted).await?;
             let Some(last) = events.last() else {
-                self.number = head.number;
+                self.number = self.number.max(head.number);
                 break;
             };
             self.number = last.id.number;

@@ -16,6 +16,7 @@ use desk::Desk;
 
 mod backups;
 mod desk;
+mod events;
 mod metrics;
 mod sites;
 mod slow;

@@ -155,7 +155,7 @@ mod tests {
         };
         state.save(&progress).unwrap();
         for number in 0..DEAD_MAX + 2 {
-            if number < 2 || number > DEAD_MAX - 3 {
+            if !(2..=DEAD_MAX - 3).contains(&number) {
                 state
                     .bury(&format!("{{\"id\":\"{number}\"}}"), "gone")
                     .unwrap();
