@@ -192,6 +192,8 @@ struct Service {
     ticks: u32,
     /// Events sent since the start.
     events: u64,
+    /// True once people were told that it works.
+    has_started: bool,
     /// Since when every subscription of this connection is granted.
     subscribed: Option<Instant>,
     health: Health,
@@ -244,6 +246,7 @@ impl Service {
             background: Works::default(),
             ticks: 0,
             events: 0,
+            has_started: false,
             subscribed: None,
             outage: None,
             refused: VecDeque::new(),

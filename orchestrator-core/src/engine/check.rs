@@ -94,6 +94,9 @@ pub struct Check {
     working: BTreeSet<(DeploymentId, DeviceId, u64)>,
     timers: BTreeSet<(DeploymentId, DeviceId, u64)>,
     trail: Trail,
+    event_head: EventHeadRow,
+    /// The numbers of the events that are kept.
+    events: BTreeSet<u64>,
 }
 
 impl Check {
@@ -183,6 +186,8 @@ impl Check {
                     .extend(number.map(|number| (number, sweeping)));
             }
             28 | 29 => return self.trail.read(*kind, rest, bytes),
+            38 => self.event_head = decode(bytes)?,
+            39 => self.read_event(rest, bytes)?,
             12 => {
                 let row: GroupCountRow = decode(bytes)?;
                 self.counts
@@ -191,6 +196,13 @@ impl Check {
             kind => return read_other(*kind, bytes),
         }
         Ok(Some(()))
+    }
+
+    fn read_event(&mut self, rest: &[u8], bytes: &[u8]) -> Result<(), DecodeError> {
+        decode::<EventRow>(bytes)?;
+        let number = rest.try_into().ok().map(u64::from_be_bytes);
+        self.events.extend(number);
+        Ok(())
     }
 
     fn read_record(
@@ -246,8 +258,6 @@ fn read_other(kind: u8, bytes: &[u8]) -> Result<Option<()>, DecodeError> {
         36 => is::<PolicyRow>(bytes)?,
         37 => is::<PolicyVersionRow>(bytes)?,
         34 => is::<DynamicGroupsRow>(bytes)?,
-        38 => is::<EventHeadRow>(bytes)?,
-        39 => is::<EventRow>(bytes)?,
         _ => return Ok(None),
     }
     Ok(Some(()))

@@ -1,6 +1,8 @@
 //! Every event that a decision tells is numbered and kept, in the commit of what it tells: a crash
 //! loses none that was decided. No decision reads one but to forget it.
 
+use std::ops::Range;
+
 use hoist_protocol::id::GroupId;
 
 use crate::model::effect::{Effect, Event};
@@ -16,6 +18,8 @@ pub(crate) const EVENTS_MAX: u64 = 10_000;
 pub(crate) const EVENTS_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// Old events that one new one takes away: more than one, so that those of a busy month go.
 const FORGOTTEN_AT_ONCE: u64 = 2;
+/// Rows that are asked for beyond those that are needed.
+const AHEAD: u64 = 64;
 
 /// Keeps the events among the effects so far, and says where, in their order. Without the end of the
 /// history, which is lost, they are told and not kept.
@@ -55,9 +59,8 @@ fn append(ctx: &mut Ctx, events: &[Event]) -> Result<Vec<Kept>, Undecided> {
     }
     // Everything is read before anything is written.
     let rows = rows(ctx, events)?;
-    let next = |place: usize| EventKey(head.number.saturating_add(1 + place as u64));
-    ctx.txn
-        .want((0..events.len()).map(|place| next(place).key()))?;
+    let next = head.number.saturating_add(1);
+    want(ctx, next..next.saturating_add(events.len() as u64))?;
     let old = old(ctx, &head, events.len() as u64)?;
     for number in &old {
         ctx.txn.delete(&EventKey(*number));
@@ -94,13 +97,23 @@ fn rows(ctx: &Ctx, events: &[Event]) -> Result<Vec<EventRow>, Undecided> {
     events.iter().map(row).collect()
 }
 
+/// Asks for the rows of events, and at once for those behind them: there are more in a batch when a
+/// release fails everywhere.
+fn want(ctx: &Ctx, numbers: Range<u64>) -> Result<(), Undecided> {
+    let keys = |numbers: Range<u64>| numbers.map(|number| EventKey(number).key());
+    if ctx.txn.want(keys(numbers.clone())).is_ok() {
+        return Ok(());
+    }
+    let ahead = numbers.end.saturating_add(AHEAD);
+    ctx.txn.want(keys(numbers.start..ahead))
+}
+
 /// The numbers to forget, when so many more are kept.
 fn old(ctx: &Ctx, head: &EventHeadRow, more: u64) -> Result<Vec<u64>, Undecided> {
     let end = head.number.saturating_add(1);
     let most = more.saturating_mul(FORGOTTEN_AT_ONCE);
     let oldest = head.first..end.min(head.first.saturating_add(most));
-    let keys = oldest.clone().map(|number| EventKey(number).key());
-    ctx.txn.want(keys)?;
+    want(ctx, oldest.clone())?;
     let mut old = Vec::new();
     for number in oldest {
         let is_beyond = end.saturating_add(more) > number.saturating_add(EVENTS_MAX);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::command::EventList;
+use crate::engine::decide::decide;
 use crate::model::effect::Event;
 use crate::model::key::{EventHeadKey, EventKey, Prefix, RowKey};
 use crate::model::row::{EventHeadRow, EventRow};
@@ -112,4 +113,20 @@ fn the_history_is_bounded_by_count_and_by_age() {
     assert_eq!(head(&world).first, first + 2);
     let kept = kinds(&world).len() as u64;
     assert_eq!(kept, head(&world).number - head(&world).first + 1);
+}
+
+#[test]
+fn many_events_of_a_batch_are_kept_with_few_looks_at_the_store() {
+    let world = World::with_devices(&[]);
+    let (mut txn, mut loads) = (Txn::default(), 0);
+    for number in 0..200 {
+        while let Err(undecided) = decide(&mut txn, &problem(number), world.now) {
+            let Undecided::Missing(keys) = undecided else {
+                panic!("{undecided}");
+            };
+            world.rows.load(&mut txn, keys);
+            loads += 1;
+        }
+    }
+    assert!(loads <= 12, "{loads}");
 }

@@ -237,6 +237,11 @@ pub enum Event {
         /// Which.
         device: DeviceId,
     },
+    /// The server has started, and hears its broker.
+    ServerStarted {
+        /// Its version.
+        version: String,
+    },
     /// Something is wrong with the server, or not any more.
     ServerDegraded {
         /// The subject of the problem: `store`, `users.toml`, `artifact <id>`.
@@ -279,6 +284,7 @@ impl Event {
             | Self::UserChanged { .. }
             | Self::UserRemoved { .. }
             | Self::DeviceKeyChanged { .. }
+            | Self::ServerStarted { .. }
             | Self::ServerDegraded { .. } => None,
         }
     }
@@ -337,6 +343,7 @@ impl Event {
             Self::UserChanged { .. } => "user-changed",
             Self::UserRemoved { .. } => "user-removed",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
+            Self::ServerStarted { .. } => "server-started",
             Self::ServerDegraded { .. } => "server-degraded",
         }
     }
