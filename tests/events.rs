@@ -38,6 +38,19 @@ impl Reader {
         line.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
+    /// True if the server ends it before it tells anything else.
+    fn is_cut(&mut self) -> bool {
+        let mut line = String::new();
+        // The last chunk of an answer is empty.
+        while self.lines.read_line(&mut line).unwrap() > 0 && line != "0\r\n" {
+            if line.starts_with("data: ") {
+                return false;
+            }
+            line.clear();
+        }
+        true
+    }
+
     /// The next event with its id.
     fn next(&mut self) -> (String, Value) {
         let (mut id, mut line) = (String::new(), String::new());
@@ -169,6 +182,9 @@ fn whoever_is_limited_to_groups_hears_of_those_and_of_everything() {
     let said = String::from_utf8(said).unwrap();
     let frozen = said.lines().filter(|line| line.contains("\"frozen\""));
     assert_eq!(frozen.count(), 1, "{said}");
+    // Whoever is removed hears nothing more, not even that.
+    server.hoist_ok(&["user", "remove", "vera", "--yes"]);
+    assert!(reader.is_cut());
 }
 
 #[test]

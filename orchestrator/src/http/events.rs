@@ -19,7 +19,7 @@ use hoist_protocol::id::{GroupId, Namespace};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::{HttpState, authenticate, refusal, single};
+use super::{HttpState, TokenAuth, authenticate, bearer, refusal, single};
 use crate::events::{EventNews, KeptEvent, Tail, ends};
 use crate::rows::ReadError;
 use crate::store::sled::SledStore;
@@ -71,10 +71,9 @@ impl EventReaders {
 
 /// Sends events for as long as somebody takes them.
 pub(super) async fn get(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let groups = match authenticate(&state, &headers) {
-        Ok((_, rights)) => rights.groups,
-        Err(refused) => return *refused,
-    };
+    if let Err(refused) = authenticate(&state, &headers) {
+        return *refused;
+    }
     let last = match last_event(&headers) {
         Ok(last) => last,
         Err(refused) => return *refused,
@@ -97,7 +96,9 @@ pub(super) async fn get(State(state): State<HttpState>, headers: HeaderMap) -> R
         store: state.store.clone(),
         tail: state.events.tail.clone(),
         namespace: state.events.namespace.clone(),
-        groups,
+        bearers: Arc::clone(&state.bearers),
+        token: token_of(&headers),
+        groups: Vec::new(),
         number,
         pages,
     };
@@ -122,6 +123,14 @@ async fn begin(store: &SledStore, last: Option<EventId>) -> Result<u64, ReadErro
         // Of a store that is gone: all of this one is new.
         Some(_) => 0,
     })
+}
+
+/// The token of a request that has one.
+fn token_of(headers: &HeaderMap) -> String {
+    let credentials = headers.get(header::AUTHORIZATION);
+    let credentials = credentials.and_then(|value| value.to_str().ok());
+    let token = credentials.and_then(bearer);
+    token.unwrap_or_default().to_owned()
 }
 
 fn last_event(headers: &HeaderMap) -> Result<Option<EventId>, Box<Response>> {
@@ -153,6 +162,9 @@ struct Reader {
     store: SledStore,
     tail: Tail,
     namespace: Namespace,
+    bearers: Arc<dyn TokenAuth>,
+    /// Looked up again and again: a user who is removed reads no more.
+    token: String,
     /// The only groups that it may see; empty means all.
     groups: Vec<GroupId>,
     number: u64,
@@ -160,9 +172,10 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads until the client is gone or too slow, the store cannot be read, or the server ends.
+    /// Reads until the client or its user is gone, the store cannot be read, or the server ends.
     async fn read(mut self, mut news: watch::Receiver<u64>) {
-        loop {
+        while let Some((_, rights)) = self.bearers.user_of(&self.token) {
+            self.groups = rights.groups;
             let page = match self.page().await {
                 Ok(page) => page,
                 Err(error) => {
