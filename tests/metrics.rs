@@ -118,6 +118,9 @@ fn metrics_of_a_rollout_say_what_the_views_say() {
         assert_eq!(scrape.get(&status(of)), count(of), "{of}");
     }
     assert!(count("failed") > 0.0, "one in ten fails: {view}");
+    let shown = server.hoist_ok(&["status", "1", "--watch=false", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["counts"], view["counts"], "what `hoist status` says");
     let devices = |presence: &str| {
         scrape.get(&format!(
             "hoist_devices{{group=\"sim\",presence=\"{presence}\"}}"

@@ -58,6 +58,12 @@ pub(crate) struct Check {
     /// MiB of space left for the server
     #[arg(long, default_value_t = 128, value_name = "MIB")]
     pub(crate) disk_critical: u64,
+    /// Events that a sink has not taken yet
+    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+    pub(crate) sink_warning: u32,
+    /// Events that a sink has not taken yet
+    #[arg(long, default_value_t = 1_000, value_name = "NUMBER")]
+    pub(crate) sink_critical: u32,
     /// Age of the last backup [default: backups are not looked at]
     #[arg(long, value_name = "TIME", value_parser = within("1s", "10y", "2d"))]
     pub(crate) backup_warning: Option<Duration>,

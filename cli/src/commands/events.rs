@@ -92,7 +92,7 @@ fn lines(format: Format, items: &[Value]) -> String {
         Format::Name => format!("{}\n", item["id"].as_str().unwrap_or_default()),
         Format::Table | Format::Wide => {
             let text = |field: &str| printable(item[field].as_str().unwrap_or_default());
-            let what = printable(&what(item));
+            let what = printable(&what(item)).replace('\n', " ");
             format!("{}  {:<20}  {what}\n", text("time"), text("kind"))
         }
     };

@@ -133,6 +133,7 @@ pub(super) fn judge(metrics: &Metrics, wish: &Check, now: SystemTime) -> Vec<Fin
         Some(deployments(metrics, wish)),
         Some(stuck(metrics, wish, now_s)),
         Some(devices(metrics, wish)),
+        sinks(metrics, wish),
     ];
     all.into_iter().flatten().collect()
 }
@@ -300,6 +301,21 @@ fn devices(metrics: &Metrics, wish: &Check) -> Finding {
     };
     let said = format!("{offline:.0} of {:.0} offline", online + offline);
     Finding::new("devices", level, said).measured(("offline", "%"), share, Limits::Below(limits))
+}
+
+/// The sink that is furthest behind, where there is one.
+fn sinks(metrics: &Metrics, wish: &Check) -> Option<Finding> {
+    let furthest = metrics
+        .all("hoist_sink_waiting_events")
+        .max_by(|a, b| a.value.total_cmp(&b.value))?;
+    let limits = (f64::from(wish.sink_warning), f64::from(wish.sink_critical));
+    let behind = furthest.value;
+    let said = match behind {
+        0.0 => "all have every event".to_owned(),
+        behind => format!("{} is {behind:.0} events behind", furthest.label("sink")),
+    };
+    let finding = Finding::new("sinks", Level::above(behind, limits), said);
+    Some(finding.measured(("sink_behind", ""), behind, Limits::Below(limits)))
 }
 
 fn counted(metrics: &Metrics, deployment: &str, status: &str) -> f64 {

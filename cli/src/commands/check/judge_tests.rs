@@ -114,6 +114,19 @@ fn a_backup_is_looked_at_where_somebody_says_how_old_it_may_be() {
 }
 
 #[test]
+fn a_sink_that_takes_nothing_is_told_by_how_far_it_is_behind() {
+    let behind = |events: u32| {
+        let of = |sink: &str, events: u32| {
+            format!("hoist_sink_waiting_events{{sink=\"{sink}\"}} {events}\n")
+        };
+        wrong(&(of("chat", 0) + &of("ops", events)), &[])
+    };
+    assert_eq!(behind(99), []);
+    assert_eq!(behind(100), [("sinks", Level::Warning)]);
+    assert_eq!(behind(1_000), [("sinks", Level::Critical)]);
+}
+
+#[test]
 fn the_worst_decides_and_nothing_known_is_worse_than_a_warning() {
     let of = |levels: &[Level]| {
         let finding = |level: &Level| Finding::new("server", *level, String::new());

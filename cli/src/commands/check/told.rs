@@ -21,10 +21,17 @@ pub(super) fn told(format: CheckFormat, findings: &[Finding]) -> String {
 
 fn text(findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
-        let (level, said) = (finding.level.word(), printable(&finding.said));
+        let (level, said) = (finding.level.word(), in_line(&finding.said));
         format!("{level:<8}  {:<12}  {said}\n", finding.check)
     };
     findings.iter().map(line).collect()
+}
+
+/// A text without breaks of lines.
+fn in_line(text: &str) -> String {
+    let words = text.split(['\n', '\r']).map(str::trim);
+    let words = words.filter(|words| !words.is_empty());
+    printable(&words.collect::<Vec<_>>().join(" "))
 }
 
 /// One line: the worst first, and all numbers behind a bar.
@@ -34,7 +41,7 @@ fn nagios(findings: &[Finding]) -> String {
     worst.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     let said = worst.iter().map(|finding| {
         // A bar begins the numbers, and a line ends the text.
-        let said = printable(&finding.said).replace('|', "/");
+        let said = in_line(&finding.said).replace('|', "/");
         format!("{}: {said}", finding.check)
     });
     let said = said.collect::<Vec<_>>().join("; ");
