@@ -65,6 +65,7 @@ fn typed(verb: Verb) -> &'static str {
         Verb::UserAdd => "user add",
         Verb::UserList => "user list",
         Verb::UserRemove => "user remove",
+        Verb::EventList => "events",
         Verb::AuditList => "audit list",
     }
 }

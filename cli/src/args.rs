@@ -10,9 +10,11 @@ use crate::rate::{Percent, count, within};
 
 mod audit;
 mod broker;
+mod check;
 mod deployment;
 mod device;
 mod enroll;
+mod events;
 mod keys;
 mod rollout;
 #[cfg(test)]
@@ -21,12 +23,14 @@ mod user;
 
 pub(crate) use audit::Audit;
 pub(crate) use broker::{Broker, Doctor, Render};
+pub(crate) use check::{Check, CheckFormat};
 pub(crate) use deployment::{Deploy, Deployment, Plan, Status};
 pub(crate) use device::{
     Device, DeviceAdd, DeviceApprove, DeviceLabel, DeviceMove, DeviceRevoke, DeviceToken, Group,
     Import, TokenRotate, Why,
 };
 pub(crate) use enroll::Enroll;
+pub(crate) use events::{Events, EventsCommand, SinkAdd, SinkCommand, SinkTerms};
 pub(crate) use keys::{Keys, Rotate, SignArgs};
 pub(crate) use rollout::{Failures, Policy, Rollout};
 pub(crate) use user::User;
@@ -115,9 +119,14 @@ pub(crate) enum Command {
     Broker(Broker),
     /// Try what must be impossible at a broker, and say what is open
     Doctor(Doctor),
+    /// Say for monitoring whether server and fleet are well: exit 0 ok, 1 warning, 2 critical,
+    /// 3 unknown
+    Check(Check),
     /// Make, list, replace and export keys, and sign on another machine
     #[command(subcommand)]
     Keys(Keys),
+    /// List what happened, and follow what happens
+    Events(Events),
     /// List who changed what, and prove that the list is whole
     #[command(subcommand)]
     Audit(Audit),

@@ -3,11 +3,13 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod broker;
+pub(crate) mod check;
 mod confirm;
 pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 pub(crate) mod group;

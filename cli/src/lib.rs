@@ -126,6 +126,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Group(command) => commands::group::run(context, command).await,
         Command::Policy(command) => commands::policy::run(context, command).await,
         Command::User(command) => commands::user::run(context, command).await,
+        Command::Events(wish) => commands::events::events(context, wish).await,
         Command::Audit(command) => commands::audit::run(context, command).await,
         Command::Serve(_) => commands::serve::serve(context).await,
         Command::Backup(wish) => commands::backup::backup(context, &wish).await,
@@ -134,6 +135,7 @@ async fn operate(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Store(args::Store::Check) => commands::store_check::check(context).await,
         Command::Broker(command) => commands::broker::run(context, command).await,
         Command::Doctor(wish) => commands::doctor::doctor(context, &wish).await,
+        Command::Check(wish) => commands::check::check(context, &wish).await,
         Command::Demo(demo) => demo::demo(context, &demo).await,
         Command::Sim(sim) => sim::sim(context, &sim).await,
         Command::Config(_)

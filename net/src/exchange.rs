@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hoist_protocol::code::Code;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 
 pub use hyper::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -150,23 +150,59 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let request = request.map_err(|error| ExchangeError::of(&error))?;
-        let stream = tokio::time::timeout(CONNECT_MAX, connect(&self.endpoint, &self.trust)).await;
-        let late = |_| Err(Unreached::Connection(io::ErrorKind::TimedOut.into()));
-        let stream = stream.unwrap_or_else(late)?;
-        let stream = TokioIo::new(Watched::new(stream, SILENCE_MAX));
-        let handshake = hyper::client::conn::http1::handshake(stream).await;
-        let (mut sender, connection) = handshake.map_err(|error| ExchangeError::of(&error))?;
-        let driver = Driver(tokio::spawn(async {
-            // The request, or the body of its answer, says what was wrong.
-            let _ = connection.await;
-        }));
-        let answer = sender.send_request(request).await;
-        Ok(Answer {
-            answer: answer.map_err(|error| ExchangeError::of(&error))?,
-            _driver: driver,
-        })
+        send((&self.endpoint, &self.trust), request).await
     }
+}
+
+/// Posts content to an address of somebody else, with these headers. By TLS the address is believed
+/// if `trust` knows its CA.
+///
+/// # Errors
+/// [`ExchangeError`] without an answer.
+pub async fn post(
+    (endpoint, trust): (&Endpoint, &Trust),
+    headers: &[(&'static str, String)],
+    content: Bytes,
+) -> Result<Answer, ExchangeError> {
+    let path = match endpoint.path() {
+        "" => "/",
+        path => path,
+    };
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(HOST, endpoint.authority());
+    let with = |request: hyper::http::request::Builder, (name, value): &(&'static str, String)| {
+        request.header(*name, value)
+    };
+    let request = headers.iter().fold(request, with);
+    send((endpoint, trust), request.body(Full::new(content))).await
+}
+
+async fn send<B>(
+    (endpoint, trust): (&Endpoint, &Trust),
+    request: Result<Request<B>, hyper::http::Error>,
+) -> Result<Answer, ExchangeError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let request = request.map_err(|error| ExchangeError::of(&error))?;
+    let stream = tokio::time::timeout(CONNECT_MAX, connect(endpoint, trust)).await;
+    let late = |_| Err(Unreached::Connection(io::ErrorKind::TimedOut.into()));
+    let stream = stream.unwrap_or_else(late)?;
+    let stream = TokioIo::new(Watched::new(stream, SILENCE_MAX));
+    let handshake = hyper::client::conn::http1::handshake(stream).await;
+    let (mut sender, connection) = handshake.map_err(|error| ExchangeError::of(&error))?;
+    let driver = Driver(tokio::spawn(async {
+        // The request, or the body of its answer, says what was wrong.
+        let _ = connection.await;
+    }));
+    let answer = sender.send_request(request).await;
+    Ok(Answer {
+        answer: answer.map_err(|error| ExchangeError::of(&error))?,
+        _driver: driver,
+    })
 }
 
 /// Drives a connection until it is dropped.

@@ -9,6 +9,7 @@ pub mod error;
 pub mod evidence;
 mod explained;
 pub mod instance;
+pub mod kept;
 pub mod key;
 pub mod nearest;
 pub mod now;

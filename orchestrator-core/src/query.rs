@@ -14,12 +14,11 @@ use crate::model::key::{
     ReleaseNameKey, RolloutKey, RowKey,
 };
 use crate::model::now::Now;
-use crate::model::row::{CounterRow, GroupCountRow, GroupRow, InstanceRow, StartsEmpty};
-use crate::model::time::format_time;
+use crate::model::row::{CounterRow, GroupCountRow, InstanceRow, StartsEmpty};
 use crate::model::txn::{Stored, Txn, Undecided};
 use crate::query::explain::SpecsOut;
-use crate::reply::view::{DeploymentView, FleetView, GroupView};
-use crate::reply::{API_VERSION, FrozenItem, ReleaseDetail, ResultBody};
+use crate::reply::view::{DeploymentView, GroupView};
+use crate::reply::{FrozenItem, ReleaseDetail, ResultBody};
 use crate::rules::deployment::retention;
 use crate::rules::freeze::{self, Freeze};
 
@@ -27,7 +26,9 @@ mod audit;
 pub mod body;
 mod cursor;
 mod device;
+mod events;
 pub mod explain;
+mod fleet;
 mod history;
 mod identity;
 mod list;
@@ -43,6 +44,8 @@ pub(crate) use audit::audit_list;
 pub use cursor::Cursor;
 pub(crate) use device::of_record;
 pub(crate) use device::{device_list, device_show};
+pub(crate) use events::event_list;
+pub use fleet::{FleetCounts, fleet_counts, fleet_view};
 pub(crate) use history::deployment_history;
 use list::release_item;
 pub(crate) use list::{deployment_list, enroll_list, enroll_waiting, group_list, release_list};
@@ -98,9 +101,21 @@ pub struct Reader {
     pages: HashMap<Key, BTreeMap<Option<Key>, ScanPage>>,
     specs: Option<SpecsOut>,
     walks: Walks,
+    /// The only groups of whoever asks; empty means all.
+    groups: Vec<GroupId>,
 }
 
 impl Reader {
+    /// Reads for somebody who is limited to these groups; to none when there are none.
+    pub fn limit_to(&mut self, groups: Vec<GroupId>) {
+        self.groups = groups;
+    }
+
+    /// True for what is of a group of whoever asks, or of no group.
+    fn may_see(&self, group: Option<&GroupId>) -> bool {
+        self.groups.is_empty() || group.is_none_or(|group| self.groups.contains(group))
+    }
+
     /// The rows that were loaded.
     pub(crate) fn rows(&self) -> &Txn {
         &self.rows
@@ -304,37 +319,6 @@ fn group_count(reader: &Reader, group: &GroupId) -> Result<GroupCountRow, Need> 
     let instance = reader.instance()?;
     let count = reader.read_or_empty(&GroupCountKey(group.clone()))?;
     Ok(count.in_run(instance.broker_run))
-}
-
-/// `view/fleet`
-///
-/// # Errors
-/// [`Need`]: answer it and ask again.
-pub fn fleet_view(reader: &Reader, now: Now) -> Result<FleetView, Need> {
-    let mut fleet = FleetView {
-        api_version: API_VERSION.to_owned(),
-        devices: 0,
-        online: 0,
-        groups: 0,
-        deployments: Vec::new(),
-        frozen: frozen(reader)?,
-        updated_at: format_time(now.unix_ms),
-    };
-    let groups = reader.all(&Prefix::Groups)?;
-    let id = |key: &Key| Prefix::Groups.rest(key)?.parse::<GroupId>().ok();
-    let ids = groups.iter().filter_map(|(key, _)| id(key));
-    reader.want(ids.map(|id| GroupCountKey(id).key()))?;
-    for (key, bytes) in groups {
-        let group: GroupRow = row(key, bytes)?;
-        let Some(id) = id(key) else { continue };
-        let count = group_count(reader, &id)?;
-        fleet.groups += 1;
-        fleet.devices += count.members;
-        fleet.online += count.online;
-        fleet.deployments.extend(group.active);
-    }
-    fleet.deployments.sort_unstable();
-    Ok(fleet)
 }
 
 /// `release-show`

@@ -13,6 +13,7 @@ mod audit;
 mod bounded;
 mod deploy;
 mod envelope;
+mod event;
 mod freeze;
 mod import;
 mod item;
@@ -31,6 +32,7 @@ pub use audit::AuditItem;
 pub use bounded::bounded;
 pub use deploy::{DeployResult, DeploySeveralResult};
 pub use envelope::{ErrorBody, Reply};
+pub use event::EventItem;
 pub use freeze::{FreezeResult, FrozenItem};
 pub(crate) use import::counted;
 pub use import::{ImportFault, ImportResult, Imported, ImportedDevice};
@@ -362,4 +364,6 @@ pub enum ResultBody {
     Policy(Box<PolicyDetail>),
     /// `deployment-history`
     History(ListResult<HistoryItem>),
+    /// `event-list`
+    Events(ListResult<EventItem>),
 }

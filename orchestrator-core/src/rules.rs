@@ -7,6 +7,7 @@ pub mod deployment;
 pub mod device;
 pub(crate) mod dynamic;
 pub(crate) mod enrollment;
+pub(crate) mod event_history;
 pub mod freeze;
 pub(crate) mod group;
 pub mod pass;

@@ -359,6 +359,7 @@ mod doubt;
 mod dry_runs;
 mod dynamic;
 mod enrollment;
+mod events;
 mod fleet;
 mod freezes;
 mod groups;

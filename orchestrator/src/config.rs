@@ -18,7 +18,9 @@ use hoist_protocol::id::{ClaimId, DeviceId, GroupId, Namespace, UserId};
 use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
+use crate::events::EventNews;
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::mqtt::MqttLogin;
 use crate::specs::SpecFolder;
 
@@ -52,6 +54,10 @@ pub struct OrchestratorConfig {
     pub spec_validity: Duration,
     /// Where it says what is wrong, and tells people what others say.
     pub health: Health,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// Whom it tells that there are more events.
+    pub events: EventNews,
 }
 
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.

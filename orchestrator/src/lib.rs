@@ -6,9 +6,11 @@
 pub mod artifacts;
 pub mod config;
 pub mod durable_file;
+pub mod events;
 pub mod health;
 pub mod http;
 mod line;
+pub mod metrics;
 pub mod mqtt;
 mod pass;
 mod query;

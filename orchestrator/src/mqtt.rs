@@ -1,6 +1,8 @@
 //! The connection to the broker: opened, subscribed and opened again for as long as the server
 //! runs. Nothing is decided or remembered here.
 
+mod traffic;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +16,16 @@ use hoist_net::tls::Trust;
 use hoist_orchestrator_core::engine::event::Session;
 use hoist_protocol::code::Code;
 use hoist_protocol::limit::SERVICE_PACKET_BYTES_MAX;
+use hoist_protocol::topic::Topics;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::health::{Health, Stops};
+use crate::metrics::Metrics;
 use crate::transport::{
     Connection, Delivery, INCOMING_MAX, Incoming, IncomingReceiver, IncomingSender, Lost, Outgoing,
 };
+
+use traffic::Traffic;
 
 /// Messages handed over but not yet written; the loop waits when it is faster.
 const REQUESTS_MAX: usize = 1024;
@@ -60,11 +66,17 @@ impl std::fmt::Debug for MqttLogin {
     }
 }
 
-/// Connects, subscribes to `filters` and stays connected until the receiver is dropped.
+/// Connects, subscribes to `filters` and stays connected until the receiver is dropped. What goes
+/// over the connections is counted.
 #[must_use]
-pub fn connect(login: MqttLogin, filters: Vec<String>, health: Health) -> IncomingReceiver {
+pub fn connect(
+    login: MqttLogin,
+    (topics, filters): (Topics, Vec<String>),
+    (health, metrics): (Health, Metrics),
+) -> IncomingReceiver {
     let (sender, receiver) = tokio::sync::mpsc::channel(INCOMING_MAX);
-    tokio::spawn(stay_connected(login, filters, sender, health));
+    let traffic = Traffic::new(topics, metrics);
+    tokio::spawn(stay_connected(login, filters, sender, (health, traffic)));
     receiver
 }
 
@@ -72,7 +84,7 @@ async fn stay_connected(
     login: MqttLogin,
     filters: Vec<String>,
     incoming: IncomingSender,
-    health: Health,
+    (health, traffic): (Health, Traffic),
 ) {
     let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
     let mut told = Told::default();
@@ -81,8 +93,9 @@ async fn stay_connected(
             // First: a connection that ends with the server was not lost.
             biased;
             () = incoming.closed() => return,
-            ended = one_connection(&login, &filters, &incoming, &health) => ended,
+            ended = one_connection((&login, traffic.begin()), &filters, &incoming, &health) => ended,
         };
+        traffic.connected(false);
         match ended {
             Ended::Closed => return,
             Ended::Never { reason } => {
@@ -152,7 +165,7 @@ enum Ended {
 }
 
 async fn one_connection(
-    login: &MqttLogin,
+    (login, traffic): (&MqttLogin, Traffic),
     filters: &[String],
     incoming: &IncomingSender,
     health: &Health,
@@ -173,6 +186,7 @@ async fn one_connection(
     });
     let link: Arc<dyn Connection> = Arc::new(Link {
         writer: writer.clone(),
+        traffic: traffic.clone(),
     });
     let mut reader = Reader {
         writer,
@@ -181,12 +195,14 @@ async fn one_connection(
         granted: 0,
         incoming,
         health,
+        traffic,
     };
     reader.read(events).await
 }
 
 struct Link {
     writer: Writer,
+    traffic: Traffic,
 }
 
 #[async_trait]
@@ -197,6 +213,7 @@ impl Connection for Link {
             payload,
             retain,
         } = message;
+        self.traffic.goes(&topic);
         let message = Message {
             topic,
             payload,
@@ -214,6 +231,7 @@ impl Connection for Link {
     }
 
     async fn acknowledge(&self, packet: u16) -> Result<(), Lost> {
+        self.traffic.acknowledged(packet);
         self.writer.acknowledge(packet).await.map_err(|_| Lost)
     }
 }
@@ -227,6 +245,7 @@ struct Reader<'a> {
     granted: usize,
     incoming: &'a IncomingSender,
     health: &'a Health,
+    traffic: Traffic,
 }
 
 impl Reader<'_> {
@@ -260,12 +279,14 @@ impl Reader<'_> {
                 self.granted += 1;
                 if self.granted == self.filters.len() {
                     self.health.end(ABOUT);
+                    self.traffic.connected(true);
                     self.tell(Incoming::Subscribed)?;
                 }
                 Ok(())
             }
             Event::Delivered(delivered) => {
                 let certain = delivered.packet.is_some();
+                self.traffic.came(&delivered.topic, delivered.packet);
                 let delivery = Incoming::Delivery(Delivery {
                     topic: delivered.topic,
                     payload: delivered.payload,

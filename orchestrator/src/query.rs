@@ -45,6 +45,11 @@ impl Question {
         }
     }
 
+    /// The same of somebody who is limited to these groups; to none when there are none.
+    pub(crate) fn limit_to(&mut self, groups: Vec<GroupId>) {
+        self.reader.limit_to(groups);
+    }
+
     /// The verb of the question.
     pub(crate) fn verb(&self) -> Verb {
         self.command.verb()

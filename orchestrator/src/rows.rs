@@ -1,6 +1,7 @@
 //! Between the core's rows and the store's bytes: what a decision misses is loaded, and
 //! what it wrote becomes a batch. It knows no row.
 
+use hoist_orchestrator_core::api::response::Decision;
 use hoist_orchestrator_core::engine::decide::decide;
 use hoist_orchestrator_core::engine::event::{Page, Scan};
 use hoist_orchestrator_core::engine::input::Input;
@@ -10,7 +11,7 @@ use hoist_orchestrator_core::model::key::{Key, Prefix};
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::InstanceRow;
 use hoist_orchestrator_core::model::txn::{Stored, Txn, Undecided, Write};
-use hoist_protocol::codec::{Message, decode};
+use hoist_protocol::codec::{DecodeError, Message, decode};
 
 use crate::store::{Change, CommitError, Expected, Store, StoreError, Versioned};
 
@@ -29,6 +30,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// A row cannot be read.
+    pub(crate) fn unreadable(key: Key, source: DecodeError) -> Self {
+        Damage::Unreadable { key, source }.into()
+    }
+
     /// The refusal of whatever needed the rows.
     pub(crate) fn rejection(&self) -> Rejection {
         match self {
@@ -104,8 +110,7 @@ pub(crate) async fn scan(store: &dyn Store, scan: &Scan) -> Result<Page, StoreEr
     })
 }
 
-/// Decides one input beside the loop, and makes it durable. What follows from it is whoever
-/// calls's.
+/// Decides one input beside the loop, and makes it durable. Nothing follows from it.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -114,14 +119,26 @@ pub(crate) async fn decide_alone(
     input: &Input,
     now: Now,
 ) -> Result<(), ReadError> {
+    decided_alone(store, input, now).await.map(drop)
+}
+
+/// The same; what follows from it is whoever calls's.
+///
+/// # Errors
+/// [`ReadError`].
+pub(crate) async fn decided_alone(
+    store: &dyn Store,
+    input: &Input,
+    now: Now,
+) -> Result<Decision, ReadError> {
     loop {
         let mut txn = Txn::default();
-        let _decision = resolve(store, &mut txn, |txn| decide(txn, input, now)).await?;
+        let decision = resolve(store, &mut txn, |txn| decide(txn, input, now)).await?;
         if txn.is_unchanged() {
-            return Ok(());
+            return Ok(decision);
         }
         match store.commit(batch(txn.writes())).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(decision),
             Err(CommitError::Conflict) => {}
             Err(CommitError::Store(error)) => return Err(error.into()),
         }

@@ -126,11 +126,9 @@ impl Orchestrator {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServiceError> {
         let topics = Topics::new(self.config.namespace.clone());
-        let incoming = mqtt::connect(
-            self.config.mqtt.clone(),
-            filters(&topics),
-            self.config.health.clone(),
-        );
+        let filters = filters(&topics);
+        let told = (self.config.health.clone(), self.config.metrics.clone());
+        let incoming = mqtt::connect(self.config.mqtt.clone(), (topics, filters), told);
         self.run_on(incoming, ready, shutdown).await
     }
 
@@ -194,6 +192,8 @@ struct Service {
     ticks: u32,
     /// Events sent since the start.
     events: u64,
+    /// True once people were told that it works.
+    has_started: bool,
     /// Since when every subscription of this connection is granted.
     subscribed: Option<Instant>,
     health: Health,
@@ -246,6 +246,7 @@ impl Service {
             background: Works::default(),
             ticks: 0,
             events: 0,
+            has_started: false,
             subscribed: None,
             outage: None,
             refused: VecDeque::new(),
@@ -317,13 +318,13 @@ impl Service {
         }
         self.try_again().await?;
         self.read_all_anew().await?;
-        self.tell_health(now).await;
+        self.tell_health().await?;
         if let Some(connection) = self.connection.clone() {
             let published = self.views.publish_due(&*connection, now).await;
             self.passing(published)?;
         }
         self.release_held().await;
-        self.tell_refusals(now).await
+        self.tell_refusals().await
     }
 }
 

@@ -20,6 +20,7 @@ mod open_files;
 mod people;
 pub mod private_file;
 pub mod server;
+pub mod sinks;
 pub mod store_failure;
 pub mod tls;
 pub mod token;

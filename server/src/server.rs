@@ -11,8 +11,10 @@ use hoist_net::endpoint::{Endpoint, Scheme};
 use hoist_net::tls::{Pem, Trust};
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
+use hoist_orchestrator::events::EventNews;
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::http::{self, EventReaders, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::specs::SpecFolder;
@@ -148,9 +150,8 @@ impl Server {
         data_dir.create()?;
         let (lock, mut found) = (Lock::take(data_dir.root())?, Found::default());
         let Opened { keys, store, users } = opening::open(&data_dir, &config, &mut found.aside)?;
-        let health = Health::default();
-        let (artifacts, specs) = opening::folders(&data_dir)?;
-        let artifacts = artifacts.limited(config.uploads).telling(health.clone());
+        let (health, metrics, events) = opening::told();
+        let (artifacts, specs) = opening::folders(&data_dir, config.uploads, &health)?;
         let (listener, http) = listen(config.http).await?;
         let people = (keys.token, users.telling(health.clone()));
         let registry = opening::registry(&config.namespace, people, &*store).await?;
@@ -163,11 +164,10 @@ impl Server {
         let examination = Examination::of(&config, &login, &keys.token, &data_dir);
         let (key_watch, new_keys) = KeyWatch::new(&data_dir, &config.namespace, &keys, &health);
         let told = (login, (keys.service, new_keys));
-        let orchestrator = decides(&config, told, (artifacts.clone(), specs), health.clone());
-        let fleet = Fleet {
-            store: Arc::clone(&store),
-        };
-        let _leftover = std::fs::remove_file(data_dir.scratch());
+        let telling = (health.clone(), metrics.clone(), events.clone());
+        let follower = opening::follower((&data_dir, &config), &store, telling.clone());
+        let orchestrator = decides(&config, told, (artifacts.clone(), specs), telling);
+        let fleet = Fleet::of(&store);
         let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         if config.mode == Mode::Recovering {
             let begun = fleet.begin(&data_dir, config.whole_too, &orchestrator);
@@ -183,7 +183,9 @@ impl Server {
             store: SledStore::clone(&fleet.store),
             scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
-            health: health.clone(),
+            health,
+            metrics,
+            events: EventReaders::new(events, config.namespace.clone()),
             limits: HttpLimits::default(),
             hosts: hosts.clone(),
             tls,
@@ -193,7 +195,7 @@ impl Server {
             device_mqtt: config.broker.devices(),
             http: reached.at(Scheme::Http, http).to_string(),
             ca: opening::pinned(shown.as_ref(), &config.broker),
-            looking: opening::looked_after(shown, key_watch, (health.clone(), hosts)),
+            looking: opening::looked_after(shown, (key_watch, follower), hosts),
             data_dir,
             announced: None,
             broker,
@@ -344,7 +346,7 @@ fn decides(
     config: &ServerConfig,
     (mqtt, (keys, new_keys)): (MqttLogin, (Keys, watch::Receiver<Option<Keys>>)),
     (artifacts, specs): (ArtifactDirectory, SpecFolder),
-    health: Health,
+    (health, metrics, events): (Health, Metrics, EventNews),
 ) -> OrchestratorConfig {
     OrchestratorConfig {
         mqtt,
@@ -361,6 +363,8 @@ fn decides(
         keep: config.keep,
         spec_validity: Duration::from_secs(SPEC_VALID_S.into()),
         health,
+        metrics,
+        events,
     }
 }
 

@@ -11,6 +11,7 @@ use hoist_net::tls::server::{Acceptor, Identity};
 use hoist_net::tls::{Certificate, Pem};
 use hoist_orchestrator::health::{Health, Stops};
 use hoist_orchestrator::http::Hosts;
+use hoist_orchestrator::metrics::Metrics;
 use hoist_protocol::code::Code;
 
 use crate::failure::{Failure, of_tls};
@@ -100,6 +101,8 @@ pub(crate) struct Shown {
     client_ca: Option<ClientCa>,
     /// Where the server's own CA is; absent when the certificate is a given one.
     authority: Option<Place>,
+    /// Where it says when its certificates end.
+    metrics: Metrics,
 }
 
 /// The files of a certificate and its key.
@@ -179,7 +182,35 @@ impl Shown {
             names,
             client_ca,
             authority,
+            metrics: Metrics::default(),
         }))
+    }
+
+    /// The same, which says here when its certificates end.
+    pub(crate) fn counted_in(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        if let Ok(identity) = self.files.read(&self.names) {
+            self.count_ends(&identity);
+        }
+        self
+    }
+
+    fn count_ends(&self, identity: &Identity) {
+        let ends = |text: &str| {
+            let (name, text) = ("a CA", text.as_bytes());
+            Pem { name, text }.ends()
+        };
+        let leaf = Some(identity.certificate().not_after);
+        let all = [
+            ("server", leaf),
+            ("ca", ends(&self.ca)),
+            ("device-ca", ends(self.devices.pem())),
+        ];
+        for (certificate, ends) in all {
+            if let Some(ends) = ends {
+                self.metrics.certificate_ends(certificate, ends);
+            }
+        }
     }
 
     /// Looks after the certificate for as long as the server runs. Whatever one it shows, HTTP is
@@ -213,6 +244,7 @@ impl Shown {
         match read.and_then(|identity| self.of_the_same_ca(identity)) {
             Ok(identity) => {
                 self.acceptor.show(&identity);
+                self.count_ends(&identity);
                 let Certificate { subject, names, .. } = identity.certificate();
                 hosts.certify(names.iter().cloned());
                 tracing::info!(subject, "the certificate was exchanged");

@@ -273,6 +273,7 @@ fn kind(ty: &Type) -> String {
         ("String" | "Word" | "DeviceId" | "GroupId" | "UserId", _) => "text".to_owned(),
         // The only JSON that replies hand on as it was put.
         ("Value", _) => "[Rollout](#rollout)".to_owned(),
+        ("Map", _) => "object".to_owned(),
         ("bool", _) => "boolean".to_owned(),
         ("Percent" | "u8" | "u16" | "u32" | "u64" | "i32" | "usize" | "DeploymentId", _) => {
             "number".to_owned()

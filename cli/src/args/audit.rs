@@ -38,7 +38,7 @@ pub(crate) enum Audit {
 }
 
 /// A time, or how long ago it was.
-fn parse_since(text: &str) -> Result<String, String> {
+pub(super) fn parse_since(text: &str) -> Result<String, String> {
     if parse_time(text).is_some() {
         return Ok(text.to_owned());
     }

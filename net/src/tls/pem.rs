@@ -12,6 +12,14 @@ const ED25519_PKCS8: [u8; 16] = [
 ];
 
 impl Pem<'_> {
+    /// The Unix time at which the first of its certificates ends; none when there is no certificate.
+    #[must_use]
+    pub fn ends(self) -> Option<u64> {
+        let all = self.certificates().ok()?;
+        let ends = all.iter().filter_map(|der| Certificate::read(der));
+        ends.map(|certificate| certificate.not_after).min()
+    }
+
     /// Every certificate in it, in its order.
     ///
     /// # Errors

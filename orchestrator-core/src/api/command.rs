@@ -44,8 +44,8 @@ pub use crate::api::commands::user_remove::UserRemove;
 pub use crate::api::public_key::{PUBLIC_KEY_IS, parse_public_key};
 pub use crate::query::body::{
     AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
-    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, PolicyList, PolicyShow, ReleaseList,
-    ReleaseShow, UserList,
+    DeviceWhy, EnrollList, EnrollWaiting, EventList, GroupList, PassList, PolicyList, PolicyShow,
+    ReleaseList, ReleaseShow, UserList,
 };
 
 macro_rules! verbs {
@@ -210,6 +210,7 @@ verbs! {
     UserAdd
     UserList
     UserRemove
+    EventList
     AuditList
 }
 
@@ -226,6 +227,7 @@ impl FromStr for Verb {
             "deployment-approve" => "approve",
             "release-create" => "release-add",
             "device-passes" => "pass-list",
+            "events" => "event-list",
             word => word,
         };
         let found = Self::ALL.iter().find(|verb| verb.word() == word);

@@ -4,6 +4,7 @@ use hoist_protocol::id::{RequestId, UserId};
 
 use crate::api::command::Command;
 use crate::model::effect::Effects;
+use crate::model::kept::Kept;
 use crate::model::row::Deed;
 use crate::reply::Answer;
 
@@ -47,6 +48,8 @@ pub enum Response {
 pub struct Decision {
     /// The effects once the rows are durable, in order.
     pub effects: Effects,
+    /// Where the events among them are kept, in their order; nothing when they are not.
+    pub kept: Vec<Kept>,
     /// The response to the sender of a command, due after the effects.
     pub response: Option<Response>,
 }

@@ -170,6 +170,7 @@ fn stopped(content: &Content, undecided: Undecided) -> Result<Decision, Undecide
     });
     Ok(Decision {
         effects: vec![Effect::Damaged(damage)],
+        kept: Vec::new(),
         response,
     })
 }

@@ -11,11 +11,12 @@ use crate::api::remembered::RequestRow;
 use crate::model::counter::{Totals, count};
 use crate::model::key::Key;
 use crate::model::row::{
-    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, DynamicGroupsRow, FactsRow,
-    FleetFreezeRow, ForgottenRow, GroupCountRow, GroupRow, HistoryRow, InstanceRow, MemberRow,
-    NotedRootRow, NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow, PolicyVersionRow,
-    RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow, RemovedGroupRow, RevokedRow,
-    RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow, WaitingRow,
+    ClaimRow, CloneRow, CounterRow, DeploymentRow, DeviceRow, DynamicGroupsRow, EventHeadRow,
+    EventRow, FactsRow, FleetFreezeRow, ForgottenRow, GroupCountRow, GroupRow, HistoryRow,
+    InstanceRow, MemberRow, NotedRootRow, NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow,
+    PolicyVersionRow, RecordRow, RecoveryRow, RefusedRow, ReleaseNameRow, ReleaseRow,
+    RemovedGroupRow, RevokedRow, RolloutRow, SlotRow, TimerRow, TroubleRow, WaitingCountRow,
+    WaitingRow,
 };
 use crate::model::state::DeploymentState;
 use crate::model::timer::{Timer, TimerKind};
@@ -93,6 +94,9 @@ pub struct Check {
     working: BTreeSet<(DeploymentId, DeviceId, u64)>,
     timers: BTreeSet<(DeploymentId, DeviceId, u64)>,
     trail: Trail,
+    event_head: EventHeadRow,
+    /// The numbers of the events that are kept.
+    events: BTreeSet<u64>,
 }
 
 impl Check {
@@ -182,6 +186,8 @@ impl Check {
                     .extend(number.map(|number| (number, sweeping)));
             }
             28 | 29 => return self.trail.read(*kind, rest, bytes),
+            38 => self.event_head = decode(bytes)?,
+            39 => self.read_event(rest, bytes)?,
             12 => {
                 let row: GroupCountRow = decode(bytes)?;
                 self.counts
@@ -190,6 +196,13 @@ impl Check {
             kind => return read_other(*kind, bytes),
         }
         Ok(Some(()))
+    }
+
+    fn read_event(&mut self, rest: &[u8], bytes: &[u8]) -> Result<(), DecodeError> {
+        decode::<EventRow>(bytes)?;
+        let number = rest.try_into().ok().map(u64::from_be_bytes);
+        self.events.extend(number);
+        Ok(())
     }
 
     fn read_record(

@@ -2,16 +2,16 @@
 //! rows to load first. Deciding the same input again changes nothing, so deliveries may
 //! repeat.
 
-use hoist_protocol::id::{DeviceId, Generation, Shard};
+use hoist_protocol::id::{DeploymentId, DeviceId, Generation, Shard};
 
 use crate::api::request;
 use crate::api::response::{Decision, Response};
 use crate::engine::input::Input;
 use crate::model::effect::Effect;
 use crate::model::key::{
-    AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, ForgottenKey, GroupCountKey,
-    GroupKey, Key, OutboxKey, PassesKey, RecordKey, RecoveryKey, RefusedKey, RequestKey,
-    RevokedKey, RolloutKey, RowKey, WaitingCountKey,
+    AuditHeadKey, ClaimKey, CounterKey, DeploymentKey, DeviceKey, EventHeadKey, ForgottenKey,
+    GroupCountKey, GroupKey, Key, OutboxKey, PassesKey, RecordKey, RecoveryKey, RefusedKey,
+    RequestKey, RevokedKey, RolloutKey, RowKey, WaitingCountKey,
 };
 use crate::model::now::Now;
 use crate::model::row::{GENERATIONS_MS, InstanceRow};
@@ -22,7 +22,7 @@ use crate::rules::ctx::Ctx;
 use crate::rules::deployment::{self, numbers, retention};
 use crate::rules::device::{self, access, contact, doubt, presence, refusal, status};
 use crate::rules::rollout::{advance, limit, outbox, window};
-use crate::rules::{audit, enrollment, group, pass, recovery, waiting};
+use crate::rules::{audit, enrollment, event_history, group, pass, recovery, waiting};
 
 /// Reserved beyond what is needed while the clock is behind what an earlier run reserved: few
 /// writes, and less than a start takes, so that quick starts do not run away from the clock.
@@ -35,11 +35,17 @@ const SPARE_MS: u64 = 1_000;
 /// [`Undecided`]: nothing was written; load the rows and decide again.
 pub fn decide(txn: &mut Txn, input: &Input, now: Now) -> Result<Decision, Undecided> {
     let mut ctx = Ctx::new(txn, now);
-    match dispatch(&mut ctx, input) {
-        Ok(response) => {
+    let decided = dispatch(&mut ctx, input)
+        .and_then(|response| Ok((response, event_history::keep(&mut ctx)?)));
+    match decided {
+        Ok((response, kept)) => {
             ctx.txn.keep()?;
             let effects = ctx.effects;
-            Ok(Decision { effects, response })
+            Ok(Decision {
+                effects,
+                kept,
+                response,
+            })
         }
         Err(undecided) => {
             ctx.txn.take_back();
@@ -75,6 +81,8 @@ fn dispatch(ctx: &mut Ctx, input: &Input) -> Result<Option<Response>, Undecided>
         } => request::remember(ctx, deed, (*body_hash, answer)),
         Input::UserRefused { deed, code } => audit::note_refusal(ctx, deed, *code),
         Input::Noted(deed) => audit::note(ctx, deed, None),
+        Input::ToldBefore(event) => event_history::keep_only(ctx, event),
+        Input::Happened(event) => event_history::tell(ctx, event),
         Input::RootInEffect(root) => audit::note_root(ctx, root),
         Input::TimerDue(timer) => timer_due(ctx, timer),
         Input::SeenSpec(entries) => numbers::seen_in_spec(ctx, entries),
@@ -201,6 +209,7 @@ pub fn hint(input: &Input) -> Vec<Key> {
             vec![request.key(), AuditHeadKey.key()]
         }
         Input::UserRefused { .. } | Input::Noted(_) => vec![AuditHeadKey.key()],
+        Input::Happened(_) | Input::ToldBefore(_) => vec![EventHeadKey.key()],
         Input::TimerDue(timer) => timer_hint(timer),
         Input::Connected => {
             let unassigned = hoist_protocol::id::GroupId::unassigned();
@@ -210,14 +219,8 @@ pub fn hint(input: &Input) -> Vec<Key> {
             ]
         }
         Input::SpecOut { device, .. } => vec![OutboxKey(device.clone()).key()],
-        Input::SeenSpec(entries) => {
-            let keys = entries.iter().map(|entry| DeploymentKey(entry.deployment));
-            keys.map(|key| key.key()).collect()
-        }
-        Input::SeenRounds { rounds, .. } => {
-            let keys = rounds.iter().map(|(id, _)| DeploymentKey(*id));
-            keys.map(|key| key.key()).collect()
-        }
+        Input::SeenSpec(entries) => deployments(entries.iter().map(|entry| entry.deployment)),
+        Input::SeenRounds { rounds, .. } => deployments(rounds.iter().map(|(id, _)| *id)),
         Input::RecoveryBegins | Input::RecoveryEnds => vec![RecoveryKey.key()],
         Input::Refused { device, .. } => device.iter().flat_map(refusal_hint).collect(),
         Input::CountRefusals { device, .. } => refusal_hint(device).to_vec(),
@@ -231,6 +234,10 @@ pub fn hint(input: &Input) -> Vec<Key> {
         | Input::StatusCleared { .. }
         | Input::Disconnected => Vec::new(),
     }
+}
+
+fn deployments(ids: impl Iterator<Item = DeploymentId>) -> Vec<Key> {
+    ids.map(|id| DeploymentKey(id).key()).collect()
 }
 
 fn refusal_hint(device: &DeviceId) -> [Key; 2] {

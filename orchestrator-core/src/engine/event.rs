@@ -7,7 +7,8 @@ use crate::api::response::{Decision, Response};
 use crate::engine::arrival::{Arrival, Asked};
 use crate::engine::delivery::{Receipt, Waiter};
 use crate::model::damage::Damage;
-use crate::model::effect::Effect;
+use crate::model::effect::{self, Effect};
+use crate::model::kept::Kept;
 use crate::model::key::Key;
 use crate::model::txn::{Stored, Undecided, Write};
 
@@ -94,6 +95,15 @@ pub struct Page {
     pub more: bool,
 }
 
+/// An event, and where it is kept: nowhere when nothing could be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The event.
+    pub event: effect::Event,
+    /// Its place in the history.
+    pub kept: Option<Kept>,
+}
+
 /// Something to do outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -112,6 +122,8 @@ pub enum Output {
     /// A command and what was decided on it, for whoever keeps a record; what follows from it
     /// comes behind.
     Decided(Box<(Asked, Decision)>),
+    /// Something that people are told.
+    Told(Box<Told>),
     /// An effect that is not the engine's own.
     Effect(Effect),
     /// The answer to a command.

@@ -8,7 +8,7 @@ use crate::api::response::Decision;
 use crate::engine::arrival::{Arrival, Content, WithoutSpec};
 use crate::engine::batch::Batch;
 use crate::engine::delivery::Receipt;
-use crate::engine::event::Output;
+use crate::engine::event::{Output, Told};
 use crate::engine::publish::{Cause, Subject, clear, clear_reports, reports};
 use crate::engine::seals::Seals;
 use crate::model::effect::Effect;
@@ -28,8 +28,15 @@ impl<S: Seals> Engine<S> {
         if let Content::Command(asked) = arrival.content {
             outputs.push(Output::Decided(Box::new((*asked, decision.clone()))));
         }
+        let mut kept = decision.kept.into_iter();
         for effect in decision.effects {
-            self.follow_effect(effect, outputs);
+            match effect {
+                Effect::Event(event) => {
+                    let kept = kept.next();
+                    outputs.push(Output::Told(Box::new(Told { event, kept })));
+                }
+                effect => self.follow_effect(effect, outputs),
+            }
         }
         let response = decision.response.map(Box::new);
         outputs.extend(response.map(|response| Output::Respond(response, arrival.answer_to)));

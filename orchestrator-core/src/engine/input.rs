@@ -9,6 +9,7 @@ use hoist_protocol::spec::{DeploymentSpec, DeviceSpec, GroupSpec};
 use hoist_protocol::status::DeviceStatus;
 
 use crate::api::request::CommandInput;
+use crate::model::effect::Event;
 use crate::model::enroll::EnrollAsk;
 use crate::model::error::Code;
 use crate::model::evidence::{Delivered, SignatureEvidence};
@@ -90,6 +91,10 @@ pub enum Input {
     },
     /// Something was done outside of the rules that the audit trail tells of.
     Noted(Box<Deed>),
+    /// Something happened to the server that people are told of.
+    Happened(Box<Event>),
+    /// The same, told already while nothing could be kept: it is only kept.
+    ToldBefore(Box<Event>),
     /// The root document that the server goes by: the audit trail tells of each other one.
     RootInEffect(Box<RootDocument>),
     /// A timer whose time has come, by the clock it is on.

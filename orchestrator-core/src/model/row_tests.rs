@@ -12,10 +12,11 @@ use super::*;
 use crate::model::error::Code;
 use crate::model::instance::InstanceId;
 use crate::model::key::{
-    AuditHeadKey, AuditKey, ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, FactsKey,
-    FleetFreezeKey, ForgottenKey, GroupCountKey, GroupKey, InstanceKey, MemberKey, NotedRootKey,
-    NumbersKey, OutboxKey, PassesKey, RecordKey, RecoveryKey, ReleaseKey, ReleaseNameKey,
-    RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey, WaitingCountKey, WaitingKey,
+    AuditHeadKey, AuditKey, ClaimKey, CloneKey, CounterKey, DeploymentKey, DeviceKey, EventHeadKey,
+    EventKey, FactsKey, FleetFreezeKey, ForgottenKey, GroupCountKey, GroupKey, InstanceKey,
+    MemberKey, NotedRootKey, NumbersKey, OutboxKey, PassesKey, RecordKey, RecoveryKey, ReleaseKey,
+    ReleaseNameKey, RemovedGroupKey, RequestKey, RevokedKey, RowKey, SlotKey, WaitingCountKey,
+    WaitingKey,
 };
 use crate::model::timer::{Timer, TimerKind};
 
@@ -333,6 +334,8 @@ fn keys_keep_their_bytes_and_sort_by_number() {
         (AuditHeadKey.key(), "1c"),
         (AuditKey(258).key(), "1d0000000000000102"),
         (NotedRootKey.key(), "23"),
+        (EventHeadKey.key(), "26"),
+        (EventKey(258).key(), "270000000000000102"),
         (PassesKey.key(), "20"),
         (FleetFreezeKey.key(), "21"),
     ];

@@ -12,6 +12,8 @@ pub(crate) const DEVICES_MAX: u32 = 100;
 
 /// The same of the audit trail, which somebody may want as a whole.
 pub(crate) const AUDIT_MAX: u32 = 100;
+/// Events in one page.
+pub(crate) const EVENTS_MAX: u32 = 100;
 
 /// The most items wanted, from 1 to so many.
 fn items<'json, D: Deserializer<'json>, const MOST: u32>(json: D) -> Result<Option<u32>, D::Error> {
@@ -277,6 +279,36 @@ impl DeviceList {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PassList {}
+
+/// `event-list`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventList {
+    /// RFC 3339 time; only what was decided then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Only events of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The `id` of an event; only what came behind it. All, when it is of a store that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_event: Option<String>,
+    /// Most items wanted, 1 to 100; default 100.
+    #[serde(
+        default,
+        deserialize_with = "items::<_, EVENTS_MAX>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl EventList {
+    /// The word of its verb, which also marks its cursors.
+    pub(crate) const VERB: &'static str = "event-list";
+}
 
 /// `audit-list`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::model::key::{Key, Prefix};
 use crate::query::cursor::Cursor;
 use crate::query::{ITEMS_BYTES_MAX, Need, Queried, Reader};
 use crate::reply::view::DeploymentView;
-use crate::reply::{AuditItem, DeviceItem, FailedDevice, HistoryItem, ListResult};
+use crate::reply::{AuditItem, DeviceItem, EventItem, FailedDevice, HistoryItem, ListResult};
 
 /// The progress of a list.
 #[derive(Debug, Clone)]
@@ -188,6 +188,7 @@ pub(super) struct Walks {
     pub(super) failed: Walk<FailedDevice>,
     pub(super) audit: Walk<AuditItem>,
     pub(super) history: Walk<HistoryItem>,
+    pub(super) events: Walk<EventItem>,
 }
 
 #[cfg(test)]

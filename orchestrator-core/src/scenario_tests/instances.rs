@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::engine::decide::decide;
 use crate::model::instance::InstanceId;
-use crate::model::key::{AuditHeadKey, InstanceKey, NumbersKey, RowKey};
+use crate::model::key::{AuditHeadKey, EventHeadKey, InstanceKey, NumbersKey, RowKey};
 use crate::model::txn::Write;
 
 const OTHER: InstanceId = InstanceId(1);
@@ -25,13 +25,15 @@ fn decided(world: &World, instance: InstanceId, inputs: &[Input]) -> Vec<Write> 
     txn.writes()
 }
 
-/// The rows written, but those of the audit trail: it is one for all, and of two commands that come
-/// at once the second is decided again.
+/// The rows written, but those of the audit trail and of the history of events: each is one for all,
+/// and of two decisions that come at once the second is made again.
 fn keys(writes: &[Write]) -> BTreeSet<Key> {
-    let audit =
-        |key: &Key| *key == AuditHeadKey.key() || key.0.starts_with(&Prefix::Audit.bytes().0);
+    let heads = [AuditHeadKey.key(), EventHeadKey.key()];
+    let items = [Prefix::Audit.bytes(), Prefix::Events.bytes()];
+    let is_history =
+        |key: &Key| heads.contains(key) || items.iter().any(|item| key.0.starts_with(&item.0));
     let keys = writes.iter().map(|write| write.key.clone());
-    keys.filter(|key| !audit(key)).collect()
+    keys.filter(|key| !is_history(key)).collect()
 }
 
 fn two_groups() -> World {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::Extension;
 use axum::body::{Body, HttpBody};
@@ -47,11 +47,23 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// In this file, which is written over, and gone whenever nobody needs it.
+    /// In this file, which is written over, and gone whenever nobody needs it. What a server that
+    /// was killed has left there is removed.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
+        let _leftover = std::fs::remove_file(&path);
         let place = Arc::new(Semaphore::new(1));
         Self { path, place }
+    }
+
+    /// The folder that it lies in.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// When somebody had all rows last; none when nobody knows.
+    pub(super) fn fetched(&self) -> Option<SystemTime> {
+        std::fs::metadata(fetched(&self.path)).ok()?.modified().ok()
     }
 
     /// The place, once it is free.
@@ -63,6 +75,11 @@ impl Scratch {
             _permit: permit,
         })
     }
+}
+
+/// The file whose time says when somebody had all rows last.
+fn fetched(path: &Path) -> PathBuf {
+    path.with_extension("fetched")
 }
 
 /// The file, for as long as somebody writes or reads it.
@@ -107,7 +124,7 @@ impl Write for Copy {
 /// only asked for more while its client takes some: one that takes nothing is cut for its silence.
 struct Sent {
     body: Body,
-    _place: Arc<Place>,
+    place: Arc<Place>,
     until: Instant,
     /// The number of rows, and of bytes that the client has not taken yet.
     rows: u64,
@@ -121,6 +138,9 @@ impl Sent {
         let left = self.left.saturating_sub(bytes as u64);
         if left == 0 && self.left > 0 {
             tracing::info!(rows = self.rows, "rows of the store backed up");
+            if let Err(error) = std::fs::write(fetched(&self.place.path), b"") {
+                tracing::warn!(%error, "the time of the backup is not kept");
+            }
         }
         self.left = left;
     }
@@ -254,7 +274,7 @@ async fn send(state: &HttpState, place: Arc<Place>) -> io::Result<Response> {
         .map(|body| {
             Body::new(Sent {
                 body: Body::new(body),
-                _place: place,
+                place,
                 until,
                 rows,
                 left,

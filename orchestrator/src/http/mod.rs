@@ -4,7 +4,9 @@
 mod artifact;
 mod backup;
 mod command;
+mod events;
 mod listener;
+mod metrics;
 mod refusal;
 mod sites;
 #[cfg(test)]
@@ -32,9 +34,11 @@ use tokio::sync::watch;
 use crate::artifacts::ArtifactDirectory;
 use crate::config::Rights;
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::store::sled::SledStore;
 
 pub use backup::Scratch;
+pub use events::EventReaders;
 pub use listener::HttpLimits;
 use refusal::{Text, refusal, too_slow};
 pub use sites::Hosts;
@@ -79,6 +83,10 @@ pub struct HttpState {
     pub ready: watch::Receiver<bool>,
     /// Why it is not.
     pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Those who follow events.
+    pub events: EventReaders,
     /// The number of connections, and the longest times of a request.
     pub limits: HttpLimits,
     /// The hosts that it goes by.
@@ -96,10 +104,12 @@ pub async fn serve(
     let (limits, tls, hosts) = (state.limits, state.tls.clone(), state.hosts.clone());
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
+        .route("/api/v1/events", get(events::get))
         .route("/api/v1/{verb}", post(command::post))
         .route("/backup/rows", get(backup::rows))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::get))
         .fallback(|| async {
             refusal(
                 StatusCode::NOT_FOUND,

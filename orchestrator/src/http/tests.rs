@@ -2,7 +2,7 @@ mod uploads;
 
 use hoist_protocol::access::Role;
 use hoist_protocol::bundle::{artifact_start, raw_index};
-use hoist_protocol::id::{ArtifactId, sha256};
+use hoist_protocol::id::{ArtifactId, Namespace, sha256};
 use hoist_protocol::release::{ArtifactManifest, Payload, PayloadKind, Script};
 use hoist_protocol::status::ScriptKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,11 +10,14 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::artifacts::UploadLimits;
+use crate::events::EventNews;
 use crate::health::Health;
 use desk::Desk;
 
 mod backups;
 mod desk;
+mod events;
+mod metrics;
 mod sites;
 mod slow;
 
@@ -52,6 +55,8 @@ impl Site {
         let desk = Arc::new(Desk::default());
         let state = HttpState {
             health: health.clone(),
+            metrics: Metrics::default(),
+            events: EventReaders::new(EventNews::default(), Namespace::default()),
             artifacts: artifacts.clone(),
             bearers: Arc::clone(&desk) as Arc<dyn TokenAuth>,
             commands: Arc::clone(&desk) as Arc<dyn CommandDoor>,

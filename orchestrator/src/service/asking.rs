@@ -16,13 +16,15 @@ use crate::rows::ReadError;
 
 impl Service {
     /// Answers a query when its turn has come.
-    pub(super) async fn ask(&mut self, query: Query, now: Now) {
+    pub(super) async fn ask(&mut self, mut query: Query, now: Now) {
         let verb = query.question.verb();
         let rights = self.directory.rights_of(&query.user());
-        let rate = match rights.map(|rights| rights.role) {
+        let rate = match rights.as_ref().map(|rights| rights.role) {
             Some(Role::Deployer | Role::Admin) => OPERATOR,
             Some(Role::Viewer) | None => VIEWER,
         };
+        let groups = rights.map(|rights| rights.groups);
+        query.question.limit_to(groups.unwrap_or_default());
         let now_ms = self.background.queries.passed_ms();
         match self.background.queries.enter(query, rate, now_ms) {
             Ok(()) => self.go_on_with_queries(),

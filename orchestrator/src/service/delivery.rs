@@ -1,5 +1,7 @@
 //! Deliveries of the broker.
 
+use std::time::Instant;
+
 use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::engine::delivery::{self, Receipt};
 use hoist_orchestrator_core::engine::publish::Ahead;
@@ -23,6 +25,7 @@ impl Service {
             again,
             receipt: delivery.packet.map(receipt),
         });
+        self.config.metrics.reported(&arrivals, Instant::now());
         if let Some((topic, shows)) = self.engine.ahead() {
             return Err(ServiceError::Older(Ahead {
                 place: self.topics.format(topic),

@@ -23,7 +23,9 @@ struct About {
 /// has a response and no effect.
 pub(super) fn say(asked: &Asked, decision: &Decision) {
     let Ok(command) = &asked.command else { return };
-    let Decision { effects, response } = decision;
+    let Decision {
+        effects, response, ..
+    } = decision;
     if !effects.iter().any(changes) {
         return;
     }

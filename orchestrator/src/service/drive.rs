@@ -3,11 +3,12 @@
 //! outputs.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hoist_orchestrator_core::engine::arrival::{Arrival, Content};
 use hoist_orchestrator_core::engine::event::{Event, Output, Turn};
 use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::txn::Write;
 
 use super::outside::changes_rights;
 use super::{Service, ServiceError};
@@ -112,7 +113,7 @@ impl Service {
             Turn::Idle => return Ok(ControlFlow::Break(None)),
             Turn::Load(keys) => Event::Loaded(rows::read(&*self.store, &keys).await?),
             Turn::Scan(scan) => Event::Scanned(rows::scan(&*self.store, &scan).await?),
-            Turn::Commit(writes) => match self.store.commit(rows::batch(writes)).await {
+            Turn::Commit(writes) => match self.commit(writes).await {
                 Ok(()) => Event::Durable,
                 Err(CommitError::Conflict) => {
                     refused_again(conflicts).await;
@@ -123,6 +124,14 @@ impl Service {
         };
         self.engine.handle(event, now);
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Makes a batch durable, and measures how long that takes.
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        let began = Instant::now();
+        let committed = self.store.commit(rows::batch(writes)).await;
+        self.config.metrics.commit(began.elapsed());
+        committed
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use hoist_orchestrator_core::api::response::Response;
 use hoist_orchestrator_core::engine::delivery::{Receipt, Waiter};
-use hoist_orchestrator_core::engine::event::Output;
+use hoist_orchestrator_core::engine::event::{Output, Told};
+use hoist_orchestrator_core::engine::input::Input;
 use hoist_orchestrator_core::model::damage::Damage;
 use hoist_orchestrator_core::model::effect::{Effect, Event};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
+use hoist_orchestrator_core::model::kept::Kept;
 use hoist_orchestrator_core::model::now::Now;
 use hoist_orchestrator_core::model::row::Revocation;
-use hoist_orchestrator_core::model::time::format_time;
 use hoist_orchestrator_core::reply::{DeviceSecrets, ResultBody};
 use hoist_protocol::id::{ArtifactId, DeviceId};
 use hoist_protocol::topic::Topic;
@@ -20,10 +21,13 @@ use super::queries::Query;
 use super::replies::Answered;
 use super::{Service, ServiceError, done, enrollment, refused};
 use crate::artifacts;
+use crate::events::cloud_event;
 use crate::health::Stops;
 use crate::query::Question;
+use crate::rows;
 use crate::specs::Spec;
 use crate::transport::{Lost, Outgoing};
+use crate::unix_time::unix_ms;
 
 /// Retained messages that are kept beside the store together: a start has as many as groups, and each
 /// would wait for the disk.
@@ -47,6 +51,7 @@ impl Service {
                 Output::Read(topic) => self.read(&topic).await,
                 Output::Acknowledge(receipt) => self.acknowledge(receipt).await,
                 Output::Decided(decided) => done::say(&decided.0, &decided.1),
+                Output::Told(told) => self.decided_event(&told).await,
                 Output::Effect(effect) => self.effect(effect, now).await?,
                 Output::Respond(response, waiter) => self.respond(*response, waiter, now).await?,
                 Output::Stray(topic) => {
@@ -178,7 +183,8 @@ impl Service {
                 nonce,
                 outcome,
             } => self.answer_request(&device, nonce, outcome).await,
-            Effect::Event(event) => self.decided_event(&event, now).await,
+            // It comes with its place in the history.
+            Effect::Event(_) => {}
             Effect::ViewChanged(view) => self.views.changed(view),
             Effect::EveryGroupChanged => {
                 let changed = self.views.all_changed().await;
@@ -245,33 +251,56 @@ impl Service {
     }
 
     /// An event of a decision; a device that is registered now begins with nothing refused.
-    async fn decided_event(&mut self, event: &Event, now: Now) {
-        if let Event::DeviceAdded { device, .. } = event {
+    async fn decided_event(&mut self, told: &Told) {
+        if let Event::DeviceAdded { device, .. } = &told.event {
             self.refusals.forget(device);
         }
-        self.event(event, now).await;
+        self.publish_event(&told.event, told.kept).await;
+        if let Some(kept) = told.kept {
+            self.config.events.tell(kept.id.number);
+        }
     }
 
-    /// An event as a CloudEvent: at most once across a crash; views are the truth.
-    pub(super) async fn event(&mut self, event: &Event, now: Now) {
+    /// Tells people what happened beside the rules, and keeps it. While nothing can be kept it is told
+    /// at once, without a number, and kept later.
+    pub(super) async fn event(&mut self, event: Event) -> Result<(), ServiceError> {
+        if self.outage.is_none() {
+            return self.decide_one(Input::Happened(Box::new(event))).await;
+        }
+        self.publish_event(&event, None).await;
+        self.decide_one(Input::ToldBefore(Box::new(event))).await
+    }
+
+    /// The same in the middle of what follows from a decision.
+    pub(super) async fn event_alone(&mut self, event: Event, now: Now) -> Result<(), ServiceError> {
+        let input = Input::Happened(Box::new(event.clone()));
+        let decided = rows::decided_alone(&*self.store, &input, now).await;
+        let decided = self.passing(decided)?;
+        let kept = decided.and_then(|decided| decided.kept.first().copied());
+        self.decided_event(&Told { event, kept }).await;
+        Ok(())
+    }
+
+    /// An event as a CloudEvent, for whoever listens now: the history has it for the others.
+    async fn publish_event(&mut self, event: &Event, kept: Option<Kept>) {
         done::say_event(event);
+        self.config.metrics.event(event);
         let kind = event.kind();
         let Ok(topic) = kind.parse().map(Topic::Event) else {
             return;
         };
         self.events += 1;
-        let body = serde_json::json!({
-            "specversion": "1.0",
-            "id": format!("{}-{}", now.unix_ms, self.events),
-            "source": self.topics.namespace().as_str(),
-            "type": kind,
-            "time": format_time(now.unix_ms),
-            "datacontenttype": "application/json",
-            "data": event,
-        });
+        let (id, at_ms) = match kept {
+            Some(kept) => (kept.id.to_string(), kept.at_ms),
+            None => (format!("{}-unkept-{}", unix_ms(), self.events), unix_ms()),
+        };
+        let Ok(data) = serde_json::to_value(event) else {
+            return;
+        };
+        let body = cloud_event(self.topics.namespace(), (&id, at_ms), kind, &data);
         let topic = self.topics.format(&topic);
         let event = Outgoing::passing(topic, body.to_string().into_bytes());
-        // Nobody waits for it twice: without a connection it is dropped.
+        // Nobody waits for it twice: without a connection it is only in the history.
         let _ = self.send(event).await;
     }
 

@@ -17,6 +17,7 @@ use crate::health::News;
 impl Service {
     /// Counts a refusal, with a line in the log at first and once a minute.
     pub(super) fn refused(&mut self, code: Code, sender: &Sender, now: Now) {
+        self.config.metrics.rejected(code);
         let times = self
             .refusals
             .note(code, sender, now.unix_ms, Instant::now());
@@ -35,34 +36,33 @@ impl Service {
     }
 
     /// Writes what was counted of devices, and tells people.
-    pub(super) async fn tell_refusals(&mut self, now: Now) -> Result<(), ServiceError> {
+    pub(super) async fn tell_refusals(&mut self) -> Result<(), ServiceError> {
         if self.outage.is_some() {
             return Ok(());
         }
         let due = self.refusals.due(Instant::now());
-        let inputs = due.iter().map(|due| Input::CountRefusals {
-            device: due.device.clone(),
-            refusal: due.refusal,
-        });
-        let arrivals = inputs.map(|input| Arrival::of(Content::Input(input)));
-        self.decide(arrivals.collect()).await?;
-        for due in due {
-            let Some(count) = due.told else { continue };
-            let event = Event::DeviceRefused {
-                device: due.device,
+        let inputs = due.into_iter().flat_map(|due| {
+            let event = due.told.map(|count| Event::DeviceRefused {
+                device: due.device.clone(),
                 code: due.refusal.code.as_str().to_owned(),
                 count,
+            });
+            let counted = Input::CountRefusals {
+                device: due.device,
+                refusal: due.refusal,
             };
-            self.event(&event, now).await;
-        }
-        Ok(())
+            let told = event.map(|event| Input::Happened(Box::new(event)));
+            [Some(counted), told].into_iter().flatten()
+        });
+        let arrivals = inputs.map(|input| Arrival::of(Content::Input(input)));
+        self.decide(arrivals.collect()).await
     }
 
     /// Tells people what began to be wrong with the server, what else is known of it by now, and
     /// what is over.
-    pub(super) async fn tell_health(&mut self, now: Now) {
+    pub(super) async fn tell_health(&mut self) -> Result<(), ServiceError> {
         if self.connection.is_none() {
-            return;
+            return Ok(());
         }
         if self.health.take_reworded() {
             self.views.changed(View::Health);
@@ -75,8 +75,9 @@ impl Service {
                 detail: problem.detail,
                 over,
             };
-            self.event(&event, now).await;
+            self.event(event).await?;
         }
+        Ok(())
     }
 }
 

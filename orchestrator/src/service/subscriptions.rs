@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hoist_orchestrator_core::engine::event::Event;
+use hoist_orchestrator_core::model::effect::Event as Happening;
 use hoist_protocol::filter::{Family, Filter};
 use hoist_protocol::topic::Topics;
 
@@ -27,6 +28,15 @@ pub(super) fn filters(topics: &Topics) -> Vec<String> {
 }
 
 impl Service {
+    /// Tells people once that the server works.
+    async fn tell_started(&mut self) -> Result<(), ServiceError> {
+        if std::mem::replace(&mut self.has_started, true) {
+            return Ok(());
+        }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.event(Happening::ServerStarted { version }).await
+    }
+
     /// Everything can be heard now.
     pub(super) async fn subscribed(&mut self) -> Result<(), ServiceError> {
         self.subscribed = Some(Instant::now());
@@ -36,6 +46,6 @@ impl Service {
         self.happened(Event::Subscribed).await?;
         self.read_views_anew().await?;
         tracing::info!("connected to the broker, all subscriptions granted");
-        Ok(())
+        self.tell_started().await
     }
 }

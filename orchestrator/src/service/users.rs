@@ -29,7 +29,8 @@ impl Service {
     ) -> Result<Result<ResultBody, Rejection>, ServiceError> {
         let key = &RequestKey(deed.user.clone(), deed.request.clone());
         if command.verb().effect() == VerbEffect::Reads {
-            return Ok(self.manage(key, command, now).await);
+            let outcome = self.manage(key, command).await;
+            return Ok(outcome.map(|(result, _)| result));
         }
         // Looked for now: another of the same batch may have been carried out meanwhile.
         let mut txn = Txn::default();
@@ -39,18 +40,24 @@ impl Service {
             let why = "the store cannot be read, so that a repeat could not be told";
             return Ok(Err(Rejection::new(Code::Storage, why)));
         };
-        let (outcome, lasts) = match before {
+        let (outcome, event, lasts) = match before {
             Some(Ok(answer)) => return Ok(known(answer)),
-            Some(Err(reused)) => (Err(reused), None),
+            Some(Err(reused)) => (Err(reused), None, None),
             None => {
-                let outcome = self.manage(key, command, now).await;
+                let (outcome, event) = match self.manage(key, command).await {
+                    Ok((result, event)) => (Ok(result), event),
+                    Err(rejection) => (Err(rejection), None),
+                };
                 let lasts = lasting(&outcome);
-                (outcome, lasts)
+                (outcome, event, lasts)
             }
         };
         if !command.is_dry() {
             let noted = noted(deed, body_hash, (&outcome, lasts));
             let _is_noted = self.note(noted, now).await?;
+        }
+        if let Some(event) = event {
+            self.event_alone(event, now).await?;
         }
         Ok(outcome)
     }
@@ -102,17 +109,13 @@ impl Service {
         &mut self,
         RequestKey(user, request): &RequestKey,
         command: &Command,
-        now: Now,
-    ) -> Result<ResultBody, Rejection> {
+    ) -> Result<(ResultBody, Option<Event>), Rejection> {
         if let Command::UserAdd(add) = command {
             self.check_name(add).await?;
         }
-        let (result, event) = self.manage_user(command, user)?;
+        let managed = self.manage_user(command, user)?;
         done::say_user(user, request, command);
-        if let Some(event) = event {
-            self.event(&event, now).await;
-        }
-        Ok(result)
+        Ok(managed)
     }
 
     /// The result of a command about users, and the event that others are told.

@@ -17,6 +17,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    pub(super) fn of(store: &Arc<SledStore>) -> Self {
+        let store = Arc::clone(store);
+        Self { store }
+    }
+
     fn recovery(&self) -> Recovery<'_> {
         Recovery {
             store: &*self.store,

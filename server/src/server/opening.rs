@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hoist_net::tls::server::Acceptor;
-use hoist_orchestrator::artifacts::ArtifactDirectory;
+use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::Directory as _;
+use hoist_orchestrator::events::EventNews;
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::Hosts;
+use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::revocation;
 use hoist_orchestrator::specs::SpecFolder;
 use hoist_orchestrator::store::sled::SledStore;
@@ -24,6 +26,7 @@ use crate::broker::BrokerConfig;
 use crate::data_dir::{DataDir, Found, Opened};
 use crate::failure::Failure;
 use crate::people::Registry;
+use crate::sinks::Follower;
 use crate::store_failure::store_failure;
 use crate::tls::{Place, Shown};
 use crate::users::Users;
@@ -72,13 +75,22 @@ fn lost(error: &StoreError) -> Option<String> {
     }
 }
 
+/// Where the parts of a server say how they are.
+pub(super) fn told() -> (Health, Metrics, EventNews) {
+    (Health::default(), Metrics::default(), EventNews::default())
+}
+
 /// Where artifacts are, and what was signed.
-pub(super) fn folders(data_dir: &DataDir) -> Result<(ArtifactDirectory, SpecFolder), Failure> {
+pub(super) fn folders(
+    data_dir: &DataDir,
+    uploads: UploadLimits,
+    health: &Health,
+) -> Result<(ArtifactDirectory, SpecFolder), Failure> {
     let artifacts = ArtifactDirectory::open(&data_dir.artifacts())
         .map_err(|error| Failure::because(Code::DataDir, "artifacts", &error))?;
     let specs = SpecFolder::open(&data_dir.specs())
         .map_err(|error| Failure::because(Code::DataDir, "specs", &error))?;
-    Ok((artifacts, specs))
+    Ok((artifacts.limited(uploads).telling(health.clone()), specs))
 }
 
 /// The registry of all that may come in: people, and every device that was not removed.
@@ -126,16 +138,34 @@ pub(super) fn acceptors(shown: Option<&Shown>) -> (Option<Acceptor>, Option<Acce
     acceptors.unzip()
 }
 
-/// Looks after certificate and keys until the result is dropped.
+/// Tells sinks of events, from the history.
+pub(super) fn follower(
+    (data_dir, config): (&DataDir, &ServerConfig),
+    store: &Arc<SledStore>,
+    (health, metrics, news): (Health, Metrics, EventNews),
+) -> Follower {
+    Follower {
+        data_dir: data_dir.root().to_owned(),
+        store: Arc::clone(store),
+        news,
+        namespace: config.namespace.clone(),
+        health,
+        metrics,
+    }
+}
+
+/// Looks after certificate, keys and sinks until the result is dropped.
 pub(super) fn looked_after(
     shown: Option<Shown>,
-    key_watch: KeyWatch,
-    (health, hosts): (Health, Hosts),
+    (key_watch, follower): (KeyWatch, Follower),
+    hosts: Hosts,
 ) -> JoinSet<()> {
     let mut looking = JoinSet::new();
+    let (health, metrics) = (follower.health.clone(), follower.metrics.clone());
     looking.spawn(key_watch.run());
+    looking.spawn(follower.run());
     if let Some(shown) = shown {
-        looking.spawn(shown.watch(health, hosts));
+        looking.spawn(shown.counted_in(metrics).watch(health, hosts));
     }
     looking
 }

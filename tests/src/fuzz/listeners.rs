@@ -14,10 +14,12 @@ use hoist_broker_config::credentials::{
 use hoist_broker_config::{EmbeddedBroker, FrontDoorConfig, Limits};
 use hoist_orchestrator::artifacts::ArtifactDirectory;
 use hoist_orchestrator::config::Rights;
+use hoist_orchestrator::events::EventNews;
 use hoist_orchestrator::health::Health;
 use hoist_orchestrator::http::{
-    CommandDoor, Hosts, HttpLimits, HttpState, Scratch, TokenAuth, serve,
+    CommandDoor, EventReaders, Hosts, HttpLimits, HttpState, Scratch, TokenAuth, serve,
 };
+use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::store::sled::SledStore;
 use hoist_orchestrator_core::model::row::Deed;
 use hoist_protocol::access::Role;
@@ -236,6 +238,8 @@ impl Site {
         std::fs::create_dir(&artifacts).unwrap();
         let state = HttpState {
             health: Health::default(),
+            metrics: Metrics::default(),
+            events: EventReaders::new(EventNews::default(), Namespace::default()),
             artifacts: ArtifactDirectory::open(&artifacts).unwrap(),
             bearers: Arc::new(Desk),
             commands: Arc::new(Desk),

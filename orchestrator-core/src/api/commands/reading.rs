@@ -7,8 +7,8 @@ use crate::api::body::Body;
 use crate::model::now::Now;
 use crate::query::body::{
     AuditList, DeploymentHistory, DeploymentList, DeploymentShow, DeviceList, DeviceShow,
-    DeviceWhy, EnrollList, EnrollWaiting, GroupList, PassList, PolicyList, PolicyShow, ReleaseList,
-    ReleaseShow, UserList,
+    DeviceWhy, EnrollList, EnrollWaiting, EventList, GroupList, PassList, PolicyList, PolicyShow,
+    ReleaseList, ReleaseShow, UserList,
 };
 use crate::query::{self, Queried, Reader};
 use crate::reply::ResultBody;
@@ -151,6 +151,15 @@ impl Body for UserList {
     const WORD: &'static str = "user-list";
     const ROLE: Role = Role::Admin;
     const IS_MANAGED: bool = true;
+}
+
+impl Body for EventList {
+    const WORD: &'static str = Self::VERB;
+    const ROLE: Role = Role::Viewer;
+
+    fn answer(&self, reader: &mut Reader, _: &UserId, _: Now) -> Queried<ResultBody> {
+        Ok(query::event_list(reader, self)?.map(ResultBody::Events))
+    }
 }
 
 impl Body for AuditList {

@@ -14,7 +14,27 @@ impl Check {
         self.releases(&mut findings);
         self.counting(&mut findings);
         self.trail.check(&mut findings);
+        self.history(&mut findings);
         self.findings = findings;
+    }
+
+    /// The history has every event between its ends, and no other.
+    fn history(&self, findings: &mut Findings) {
+        let head = &self.event_head;
+        let ends = (self.events.first(), self.events.last());
+        let kept = self.events.len() as u64;
+        let expected = head.number.saturating_add(1).saturating_sub(head.first);
+        let fits = match ends {
+            (Some(first), Some(last)) => (*first, *last) == (head.first, head.number),
+            _ => head.number == 0,
+        };
+        if !fits || kept != expected.min(head.number) {
+            let what = format!(
+                "{kept} are kept, and the history goes from {} to {}",
+                head.first, head.number
+            );
+            findings.add("events".to_owned(), what);
+        }
     }
 
     /// A device is a member of its group and of no other, and is counted there.

@@ -2,8 +2,8 @@ use hoist_protocol::codec::encode;
 
 use super::*;
 use crate::model::key::{
-    AuditHeadKey, AuditKey, CounterKey, DeviceKey, GroupCountKey, InstanceKey, MemberKey, Prefix,
-    RowKey,
+    AuditHeadKey, AuditKey, CounterKey, DeviceKey, EventHeadKey, EventKey, GroupCountKey,
+    InstanceKey, MemberKey, Prefix, RowKey,
 };
 
 /// Rows of a small fleet, as the rules write them.
@@ -40,6 +40,18 @@ fn what_the_rules_wrote_fits_together() {
     assert_eq!(found, Vec::<String>::new());
     assert_eq!((extent.devices, extent.deployments), (3, 2));
     assert!(extent.records > 0 && extent.releases > 0 && extent.groups > 1);
+}
+
+#[test]
+fn an_event_that_is_gone_is_noticed() {
+    let remove = |rows: &mut Vec<(Key, Vec<u8>)>, place: usize| drop(rows.remove(place));
+    let last = rows().iter().filter(|(key, _)| key.0[0] == 39).count();
+    assert!(last > 2);
+    for number in [1, 2, u64::try_from(last).unwrap()] {
+        let found = after(&EventKey(number), remove);
+        assert!(found.contains("the history goes from 1 to "), "{found}");
+    }
+    assert!(after(&EventHeadKey, remove).contains("from 0 to 0"));
 }
 
 #[test]

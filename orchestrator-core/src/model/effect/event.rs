@@ -3,6 +3,7 @@
 use hoist_protocol::access::Role;
 use hoist_protocol::id::{DeploymentId, DeviceId, GroupId, UserId};
 use hoist_protocol::reason::Reason;
+use hoist_protocol::status::Rollback;
 use serde::Serialize;
 
 use crate::model::row::{EndReason, PauseReason};
@@ -112,6 +113,8 @@ pub enum Event {
         reason: Word<Reason>,
         /// True if the server inferred the failure (S7).
         provisional: bool,
+        /// The result of the rollback, as the device reports it; null when the server inferred the failure.
+        rollback: Option<Word<Rollback>>,
     },
     /// A device was registered.
     DeviceAdded {
@@ -234,6 +237,11 @@ pub enum Event {
         /// Which.
         device: DeviceId,
     },
+    /// The server has started, and hears its broker.
+    ServerStarted {
+        /// Its version.
+        version: String,
+    },
     /// Something is wrong with the server, or not any more.
     ServerDegraded {
         /// The subject of the problem: `store`, `users.toml`, `artifact <id>`.
@@ -248,6 +256,64 @@ pub enum Event {
 }
 
 impl Event {
+    /// The group that it names.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::DeploymentCreated { group, .. }
+            | Self::DeploymentEnded { group, .. }
+            | Self::DeploymentPaused { group, .. }
+            | Self::DeploymentResumed { group, .. }
+            | Self::PhaseOpened { group, .. }
+            | Self::GateFailed { group, .. }
+            | Self::ApprovalWanted { group, .. }
+            | Self::DeploymentRemoved { group, .. }
+            | Self::DeviceAdded { group, .. }
+            | Self::DeviceRemoved { group, .. }
+            | Self::DeviceRevoked { group, .. } => Some(group),
+            Self::Frozen { group, .. } | Self::Unfrozen { group, .. } => group.as_ref(),
+            Self::DeploymentStarted { .. }
+            | Self::DeviceFailed { .. }
+            | Self::DeviceRefused { .. }
+            | Self::DevicesChanged { .. }
+            | Self::DeviceTokenRotated { .. }
+            | Self::CloneSuspected { .. }
+            | Self::DeviceApproved { .. }
+            | Self::DeviceWaits { .. }
+            | Self::UserAdded { .. }
+            | Self::UserChanged { .. }
+            | Self::UserRemoved { .. }
+            | Self::DeviceKeyChanged { .. }
+            | Self::ServerStarted { .. }
+            | Self::ServerDegraded { .. } => None,
+        }
+    }
+
+    /// The deployment by which its group is known, when it names no group.
+    #[must_use]
+    pub fn deployment(&self) -> Option<DeploymentId> {
+        match self {
+            Self::DeploymentStarted { deployment } | Self::DeviceFailed { deployment, .. } => {
+                Some(*deployment)
+            }
+            _ => None,
+        }
+    }
+
+    /// The device by which its group is known, when it names neither a group nor a deployment.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::DeviceRefused { device, .. }
+            | Self::DeviceTokenRotated { device, .. }
+            | Self::CloneSuspected { device }
+            | Self::DeviceApproved { device, .. }
+            | Self::DeviceWaits { device, .. }
+            | Self::DeviceKeyChanged { device } => Some(device),
+            _ => None,
+        }
+    }
+
     /// The last level of its topic and its CloudEvents type.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -277,6 +343,7 @@ impl Event {
             Self::UserChanged { .. } => "user-changed",
             Self::UserRemoved { .. } => "user-removed",
             Self::DeviceKeyChanged { .. } => "device-key-changed",
+            Self::ServerStarted { .. } => "server-started",
             Self::ServerDegraded { .. } => "server-degraded",
         }
     }

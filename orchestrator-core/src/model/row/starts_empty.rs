@@ -3,9 +3,9 @@
 use hoist_protocol::codec::Message;
 
 use crate::model::row::{
-    AuditHeadRow, CloneRow, CounterRow, DynamicGroupsRow, FleetFreezeRow, GroupCountRow,
-    InstanceRow, NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow, RecoveryRow, RefusedRow,
-    RemovedGroupRow, RevokedRow, WaitingCountRow,
+    AuditHeadRow, CloneRow, CounterRow, DynamicGroupsRow, EventHeadRow, FleetFreezeRow,
+    GroupCountRow, InstanceRow, NumbersRow, OpenedRow, OutboxRow, PassesRow, PolicyRow,
+    RecoveryRow, RefusedRow, RemovedGroupRow, RevokedRow, WaitingCountRow,
 };
 
 /// A row that is written with the first thing it notes: its absence means that there is nothing
@@ -42,4 +42,5 @@ start_empty! {
     RemovedGroupRow
     WaitingCountRow
     AuditHeadRow
+    EventHeadRow
 }

@@ -47,9 +47,9 @@ pub(crate) fn ended(
     record: &RecordRow,
 ) -> Option<Event> {
     let Round(round) = record.round;
-    let reason = match &record.state {
-        RecordState::Failed(failure) => failure.reason,
-        RecordState::TimedOut => Reason::TimedOut,
+    let (reason, rollback) = match &record.state {
+        RecordState::Failed(failure) => (failure.reason, Some(failure.rollback.into())),
+        RecordState::TimedOut => (Reason::TimedOut, None),
         RecordState::Successful(_) | RecordState::InProgress(_) => return None,
     };
     Some(Event::DeviceFailed {
@@ -58,5 +58,6 @@ pub(crate) fn ended(
         round,
         reason: reason.into(),
         provisional: record.state == RecordState::TimedOut,
+        rollback,
     })
 }

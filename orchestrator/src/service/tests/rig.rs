@@ -31,7 +31,9 @@ use tokio::task::JoinHandle;
 
 use crate::artifacts::ArtifactDirectory;
 use crate::config::{Directory, Keys, OrchestratorConfig, Rights, UserChange};
+use crate::events::EventNews;
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::mqtt::MqttLogin;
 use crate::service::{Door, Orchestrator, Service, ServiceError};
 use crate::specs::SpecFolder;
@@ -179,6 +181,8 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         mode: Mode::Serving,
         spec_validity: Duration::from_secs(600),
         health,
+        metrics: Metrics::default(),
+        events: EventNews::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which device a row of the server is about.
 
-use hoist_orchestrator_core::model::key::{AuditHeadKey, Key, Prefix, RowKey};
+use hoist_orchestrator_core::model::key::{AuditHeadKey, EventHeadKey, Key, Prefix, RowKey};
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_protocol::id::{DeviceId, Shard};
 
@@ -37,10 +37,12 @@ pub(super) fn owner(key: &Key) -> Option<u16> {
     }
 }
 
-/// True for a row of the audit trail: no decision reads one, and its number and hashes would make a
-/// state of every history. It begins anew in each step.
-pub(super) fn is_audit(key: &Key) -> bool {
-    *key == AuditHeadKey.key() || key.0.starts_with(&Prefix::Audit.bytes().0)
+/// True for a row of the audit trail, or of the history of events: no decision rests on one, and its
+/// number would make a state of every history. They begin anew in each step.
+pub(super) fn is_history(key: &Key) -> bool {
+    let heads = [AuditHeadKey.key(), EventHeadKey.key()];
+    let items = [Prefix::Audit.bytes(), Prefix::Events.bytes()];
+    heads.contains(key) || items.iter().any(|item| key.0.starts_with(&item.0))
 }
 
 fn named(name: &[u8]) -> Option<u16> {

@@ -14,7 +14,7 @@ use super::super::line::{Line, device_id};
 use super::super::order::Order;
 use super::super::server::Server;
 use super::super::world::{Told, World};
-use super::owner::{is_audit, owner};
+use super::owner::{is_history, owner};
 
 /// Devices in a world that is explored.
 pub(super) const DEVICES: u16 = 2;
@@ -157,7 +157,7 @@ impl Part {
                 server.rows = Arc::new(
                     server
                         .rows
-                        .part(|key| owner(key).is_none() && !is_audit(key)),
+                        .part(|key| owner(key).is_none() && !is_history(key)),
                 );
                 *server.engine.difference_mut() = server.engine.difference().shared_part();
                 Self::Server(Box::new(server))

@@ -16,6 +16,7 @@ use super::Broken;
 
 mod audit;
 mod counts;
+mod events;
 mod lists;
 mod outcomes;
 mod specs;
@@ -74,6 +75,10 @@ pub const FINALLY: &[(&str, Check)] = &[
     (
         "the-audit-trail-tells-each-command-once",
         audit::the_trail_tells_each_command_once,
+    ),
+    (
+        "the-history-of-events-is-whole",
+        events::the_history_is_whole,
     ),
 ];
 

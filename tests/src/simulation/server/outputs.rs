@@ -52,7 +52,7 @@ impl Server {
                 }
             }
             Output::Effect(Effect::Damaged(damage)) => panic!("{damage}"),
-            Output::Effect(_) | Output::Decided(_) | Output::Stray(_) => {}
+            Output::Effect(_) | Output::Told(_) | Output::Decided(_) | Output::Stray(_) => {}
         }
     }
 }
