@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::artifacts::ArtifactDirectory;
 use crate::health::Health;
+use crate::live::LiveViews;
 use crate::mqtt::MqttLogin;
 use crate::specs::SpecFolder;
 
@@ -52,6 +53,8 @@ pub struct OrchestratorConfig {
     pub spec_validity: Duration,
     /// Where it says what is wrong, and tells people what others say.
     pub health: Health,
+    /// Where published views are shown from in this process.
+    pub live: LiveViews,
 }
 
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.

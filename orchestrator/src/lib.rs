@@ -9,6 +9,7 @@ pub mod durable_file;
 pub mod health;
 pub mod http;
 mod line;
+pub mod live;
 pub mod mqtt;
 mod pass;
 mod query;

@@ -12,7 +12,8 @@ use hoist_net::tls::{Pem, Trust};
 use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{self, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::http::{self, CommandDoor, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::live::LiveViews;
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::Orchestrator;
 use hoist_orchestrator::specs::SpecFolder;
@@ -39,6 +40,7 @@ mod examination;
 mod fleet;
 mod key_watch;
 mod opening;
+mod page;
 mod quiet;
 
 pub use fleet::Fleet;
@@ -173,13 +175,16 @@ impl Server {
             let begun = fleet.begin(&data_dir, config.whole_too, &orchestrator);
             found.unusable = begun.await?;
         }
+        let live = orchestrator.live.clone();
         let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
+        let door: Arc<dyn CommandDoor> = Arc::new(door);
         let (stop, (ready, is_ready)) = (watch::Sender::new(false), watch::channel(false));
         let hosts = hosts(http, &config.names, shown.as_ref());
         let state = HttpState {
             artifacts,
+            page: page::routes(&config, http, (&registry, &door, live), stop.subscribe()),
             bearers: registry,
-            commands: Arc::new(door),
+            commands: door,
             store: SledStore::clone(&fleet.store),
             scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
@@ -361,6 +366,7 @@ fn decides(
         keep: config.keep,
         spec_validity: Duration::from_secs(SPEC_VALID_S.into()),
         health,
+        live: LiveViews::default(),
     }
 }
 

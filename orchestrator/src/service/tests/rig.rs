@@ -179,6 +179,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         mode: Mode::Serving,
         spec_validity: Duration::from_secs(600),
         health,
+        live: crate::live::LiveViews::default(),
     }
 }
 
