@@ -142,23 +142,23 @@ mod tests {
     fn a_view_is_there_until_what_it_is_about_is_gone() {
         let live = LiveViews::default();
         let mut changes = live.changes();
-        let view = View::Deployment(7);
+        let view = View::Deployment(DeploymentId(7));
         live.put(&view, b"{}");
         assert_eq!(live.last(&view).as_deref(), Some(&b"{}"[..]));
         assert_eq!(live.deployments().len(), 1);
         assert_eq!(changes.try_recv().unwrap(), view);
         live.put(&view, b"");
         assert_eq!(live.last(&view), None);
-        assert!(live.course(7).is_empty());
+        assert!(live.course(DeploymentId(7)).is_empty());
     }
 
     #[test]
     fn a_course_keeps_its_first_and_last_samples_in_bounded_room() {
         let live = LiveViews::default();
         for n in 0..5_000 {
-            live.put(&View::Deployment(1), n.to_string().as_bytes());
+            live.put(&View::Deployment(DeploymentId(1)), n.to_string().as_bytes());
         }
-        let course = live.course(1);
+        let course = live.course(DeploymentId(1));
         assert!(course.len() <= SAMPLES_MAX, "{}", course.len());
         assert_eq!(&course[0].view[..], b"0");
         assert_eq!(&course[course.len() - 1].view[..], b"4999");

@@ -91,11 +91,12 @@ impl Hub {
     }
 
     async fn keep(
-        mut self,
+        self,
         part: Part,
         sender: watch::Sender<Arc<str>>,
         mut changes: broadcast::Receiver<View>,
     ) {
+        let mut stop = self.stop.clone();
         loop {
             tokio::select! {
                 () = sender.closed() => {
@@ -103,7 +104,7 @@ impl Hub {
                         return;
                     }
                 }
-                _ = self.stop.wait_for(|stop| *stop) => {
+                () = stopped(&mut stop) => {
                     self.parts().remove(&part);
                     return;
                 }
@@ -133,6 +134,11 @@ impl Hub {
     }
 }
 
+/// Completes once the server is to stop; a sender that is gone means the same.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// True if the next change shows in a part. Cancel-safe.
 async fn next(changes: &mut broadcast::Receiver<View>, part: &Part) -> bool {
     match changes.recv().await {
@@ -159,8 +165,8 @@ pub(crate) async fn deployment(
     visitor: Visitor,
     Path(number): Path<String>,
 ) -> Response {
-    match number.parse() {
-        Ok(id) => events(&site, visitor, &Part::Deployment(id)),
+    match number.parse::<u32>() {
+        Ok(id) => events(&site, visitor, &Part::Deployment(DeploymentId(id))),
         Err(_) => Refused::new(StatusCode::NOT_FOUND, "There is no such deployment", "")
             .into_response(),
     }

@@ -3,6 +3,7 @@
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use hoist_protocol::id::DeploymentId;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ pub(crate) async fn show(
     let of = Of::Deployment(number.into());
     let table = devices::table(&site, &visitor, of, &query).await;
     let title = format!("Deployment {number}");
-    let live = deployments::live(&site.config.live, number.into());
+    let live = deployments::live(&site.config.live, DeploymentId(number));
     let content = html! {
         p.crumbs { a href="/deployments" { "Deployments" } }
         div.title {
