@@ -31,7 +31,10 @@ fn an_operator_deploys_watches_and_explains_a_failure_without_a_reload() {
     browser.write("#release", "app@1.0.0");
     browser.write("#group", "sim");
     let plan = browser.wait_text("#plan", |text| text.contains("Would start"));
-    assert!(plan.contains("25") && plan.contains("hoist deploy app@1.0.0 --group sim"), "{plan}");
+    assert!(
+        plan.contains("25") && plan.contains("hoist deploy app@1.0.0 --group sim"),
+        "{plan}"
+    );
     browser.click("form button.primary");
     browser.wait_text("h1", |text| text == "Deploy?");
     browser.click("form.confirm button.primary");
@@ -46,13 +49,24 @@ fn an_operator_deploys_watches_and_explains_a_failure_without_a_reload() {
     let view = operator.settled(1);
     let failed = view["counts"]["failed"].as_u64().unwrap();
     assert!(failed > 0, "{view}");
-    let reason = view["failures"][0]["reason"].as_str().unwrap().replace('-', " ");
-    assert!(browser.text(".legend").contains(&format!("{failed} failed")));
+    let reason = view["failures"][0]["reason"]
+        .as_str()
+        .unwrap()
+        .replace('-', " ");
+    assert!(
+        browser
+            .text(".legend")
+            .contains(&format!("{failed} failed"))
+    );
     browser.click(".failures a");
     browser.wait_text("#devices + form + .wide", |text| text.contains(&reason));
     browser.click(".wide tbody th a");
     browser.wait_text("h2", |text| text.starts_with("Newest deployment"));
-    assert!(browser.text("main").contains(&reason), "{}", browser.text("main"));
+    assert!(
+        browser.text("main").contains(&reason),
+        "{}",
+        browser.text("main")
+    );
     assert!(!browser.text(".reason").is_empty());
     let truth = sim.truth();
     assert_eq!(truth["counts"]["failed"], json!(failed), "{truth}");
@@ -68,7 +82,9 @@ fn an_operator_approves_a_phase_pauses_and_aborts() {
     let _sim = Sim::start(&server, 25);
     released(&server);
     let operator = Operator::new(&server);
-    operator.client().wait_json("hoist/view/group/sim", |view| view["online"] == json!(25));
+    operator
+        .client()
+        .wait_json("hoist/view/group/sim", |view| view["online"] == json!(25));
     let phases = json!([{"devices": 5, "approvals": 1}, {"devices": 25, "approvals": 1}]);
     operator.deploy("app@1.0.0", "sim", &json!({"rollout": {"phases": phases}}));
     visit.open("/deployments/1");
@@ -81,13 +97,22 @@ fn an_operator_approves_a_phase_pauses_and_aborts() {
 
     browser.write("#pause-reason", "lunch");
     confirm(&visit, "pause", "Nobody starts deployment #1 any more");
-    browser.wait_text(".strip", |text| text.contains("lunch") && text.contains("admin"));
+    browser.wait_text(".strip", |text| {
+        text.contains("lunch") && text.contains("admin")
+    });
     confirm(&visit, "resume", "goes on");
     browser.write("#abort-reason", "seen enough");
-    confirm(&visit, "abort", "20 devices that have not started never will");
+    confirm(
+        &visit,
+        "abort",
+        "20 devices that have not started never will",
+    );
     browser.wait_text("#part", |text| text.contains("aborted"));
     assert!(browser.text("main").contains("seen enough"));
-    assert!(browser.all("#actions form").is_empty(), "nothing can be done any more");
+    assert!(
+        browser.all("#actions form").is_empty(),
+        "nothing can be done any more"
+    );
     let view: Value = operator.view(1, |view| view["state"] == json!("aborted"));
     assert_eq!(view["counts"]["pending"], json!(20), "{view}");
 }
@@ -98,7 +123,11 @@ fn confirm(visit: &Visit, verb: &str, means: &str) {
     browser.click(&format!("form[action='/act/{verb}'] button"));
     let said = browser.wait_text(".means", |text| !text.is_empty());
     assert!(said.contains(means), "{said}");
-    assert!(browser.text(".command").contains(&format!("hoist deployment {verb} 1")));
+    assert!(
+        browser
+            .text(".command")
+            .contains(&format!("hoist deployment {verb} 1"))
+    );
     browser.click("form.confirm button");
     browser.wait_text(".notice", |text| text.contains("Done"));
 }
@@ -122,7 +151,9 @@ fn everything_with_a_name_is_found() {
         visit.open("/fleet");
         visit.browser.write("#q", name);
         visit.browser.click("form.search button");
-        visit.browser.wait(path, || (visit.path() == path).then_some(()));
+        visit
+            .browser
+            .wait(path, || (visit.path() == path).then_some(()));
     }
     visit.open("/search?q=nobody");
     assert!(visit.browser.text("main").contains("Nothing is called"));

@@ -20,11 +20,16 @@ fn furnished() -> (Server, Sim) {
     let operator = Operator::new(&server);
     let client = operator.client();
     client.wait_json("hoist/view/group/sim", |view| view["online"] == json!(25));
-    client.command_ok("device-add", &json!({"device": "held-1", "labels": {"site": "eu"}}));
+    client.command_ok(
+        "device-add",
+        &json!({"device": "held-1", "labels": {"site": "eu"}}),
+    );
     client.command_ok("device-hold", &json!({"device": "held-1"}));
     let phases = json!([{"devices": 20}, {"devices": 25, "approvals": 1}]);
     operator.deploy("app@1.0.0", "sim", &json!({"rollout": {"phases": phases}}));
-    operator.view(1, |view| view["phase"]["state"] == json!("waiting-approval") || !view["paused"].is_null());
+    operator.view(1, |view| {
+        view["phase"]["state"] == json!("waiting-approval") || !view["paused"].is_null()
+    });
     (server, sim)
 }
 
@@ -35,12 +40,27 @@ fn every_page_has_names_landmarks_contrast_and_fits_its_window() {
         return;
     };
     let paths = [
-        "/fleet", "/deployments", "/deployments/1", "/devices/held-1", "/devices/sim-00001",
-        "/groups/sim", "/releases?release=app@1.0.0", "/new?release=app@1.0.0&group=sim&phases=10%25,50",
-        "/users", "/audit", "/search?q=nobody", "/devices/nobody", "/login",
+        "/fleet",
+        "/deployments",
+        "/deployments/1",
+        "/devices/held-1",
+        "/devices/sim-00001",
+        "/groups/sim",
+        "/releases?release=app@1.0.0",
+        "/new?release=app@1.0.0&group=sim&phases=10%25,50",
+        "/users",
+        "/audit",
+        "/search?q=nobody",
+        "/devices/nobody",
+        "/login",
     ];
     let mut faults: Vec<String> = Vec::new();
-    for (size, scheme) in [((1280, 800), "light"), ((390, 844), "dark"), ((390, 844), "light"), ((1280, 800), "dark")] {
+    for (size, scheme) in [
+        ((1280, 800), "light"),
+        ((390, 844), "dark"),
+        ((390, 844), "light"),
+        ((1280, 800), "dark"),
+    ] {
         visit.browser.look(size, scheme);
         for path in paths {
             visit.open(path);
@@ -55,7 +75,12 @@ fn every_page_has_names_landmarks_contrast_and_fits_its_window() {
             }
         }
     }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 #[test]
@@ -66,6 +91,8 @@ fn the_keyboard_reaches_the_content_first() {
     };
     visit.open("/fleet");
     visit.browser.write("body", "\u{e004}");
-    let focused = visit.browser.run("return document.activeElement.innerText", &json!([]));
+    let focused = visit
+        .browser
+        .run("return document.activeElement.innerText", &json!([]));
     assert_eq!(focused, json!("Skip to the content"));
 }

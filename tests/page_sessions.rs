@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
+use crate::harness::eventually;
 use crate::harness::page::{Answer, ask, csrf, log_in};
 use crate::harness::server::Server;
 
@@ -22,20 +23,46 @@ fn page(server: &Server, path: &str, cookie: &str) -> Answer {
 fn a_session_is_a_cookie_that_scripts_and_other_sites_never_see() {
     let server = Server::start();
     let token = server.admin().token;
-    let answer = ask(&server, "POST /login", &[], &format!("token={token}&to=/releases"));
-    assert_eq!((answer.status, answer.header("location").unwrap().as_str()), (303, "/releases"));
+    let answer = ask(
+        &server,
+        "POST /login",
+        &[],
+        &format!("token={token}&to=/releases"),
+    );
+    assert_eq!(
+        (answer.status, answer.header("location").unwrap().as_str()),
+        (303, "/releases")
+    );
     let cookie = answer.header("set-cookie").unwrap();
-    for word in ["hoist_session=", "HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
+    for word in [
+        "hoist_session=",
+        "HttpOnly",
+        "SameSite=Strict",
+        "Path=/",
+        "Max-Age=43200",
+    ] {
         assert!(cookie.contains(word), "{cookie}");
     }
     let fleet = page(&server, "/fleet", cookie.split(';').next().unwrap());
     assert_eq!(fleet.status, 200);
-    assert!(fleet.body.contains("<strong>admin</strong>"), "{}", fleet.body);
+    assert!(
+        fleet.body.contains("<strong>admin</strong>"),
+        "{}",
+        fleet.body
+    );
     let policy = fleet.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
     assert!(!fleet.body.contains("style=") && !fleet.body.contains("onclick"));
     assert!(fleet.body.len() < 150_000);
-    let elsewhere = ask(&server, "POST /login", &[], &format!("token={token}&to=//evil.example"));
+    let elsewhere = ask(
+        &server,
+        "POST /login",
+        &[],
+        &format!("token={token}&to=//evil.example"),
+    );
     assert_eq!(elsewhere.header("location").unwrap(), "/");
 }
 
@@ -47,7 +74,12 @@ fn without_a_session_this_machine_reads_and_changes_nothing() {
     assert!(fleet.body.contains("Reading on this machine") && !fleet.body.contains("/act/"));
     let acted = ask(&server, "POST /act/freeze", &[], "csrf=");
     assert_eq!(acted.status, 403, "{acted:?}");
-    let proxied = ask(&server, "GET /fleet", &[("X-Forwarded-For", "192.0.2.1")], "");
+    let proxied = ask(
+        &server,
+        "GET /fleet",
+        &[("X-Forwarded-For", "192.0.2.1")],
+        "",
+    );
     assert_eq!(proxied.status, 303, "who comes by a proxy logs in");
     assert_eq!(proxied.header("location").unwrap(), "/login?to=%2Ffleet");
     for path in ["/users", "/audit"] {
@@ -67,7 +99,11 @@ fn a_wrong_token_and_a_stolen_or_ended_session_lead_to_the_login() {
     assert_eq!(page(&server, "/fleet", "hoist_session=guessed").status, 303);
     let cookie = log_in(&server, &server.admin().token).unwrap();
     let twice = format!("{cookie}; hoist_session=other");
-    assert_ne!(page(&server, "/users", &twice).status, 200, "of two cookies neither counts");
+    assert_ne!(
+        page(&server, "/users", &twice).status,
+        200,
+        "of two cookies neither counts"
+    );
     let form = format!("csrf={}", csrf(&server, &cookie));
     let left = ask(&server, "POST /logout", &[("Cookie", &cookie)], &form);
     assert_eq!(left.status, 303);
@@ -87,7 +123,7 @@ fn a_session_ends_when_its_user_is_removed_or_changed() {
     let refused = ask(&server, "POST /act/freeze", &[("Cookie", &cookie)], &form);
     assert_eq!(refused.status, 403);
     assert!(refused.body.contains("E_ROLE"), "{}", refused.body);
-    server.hoist_ok(&["user", "remove", "vera"]);
+    server.hoist_ok(&["user", "remove", "vera", "--yes"]);
     assert_eq!(page(&server, "/fleet", &cookie).status, 303);
 }
 
@@ -95,15 +131,38 @@ fn a_session_ends_when_its_user_is_removed_or_changed() {
 fn a_form_is_of_its_session_small_and_done_once() {
     let server = Server::start();
     let (token, admin) = (server.admin().token, server.client());
-    let (cookie, other) = (log_in(&server, &token).unwrap(), log_in(&server, &token).unwrap());
+    let (cookie, other) = (
+        log_in(&server, &token).unwrap(),
+        log_in(&server, &token).unwrap(),
+    );
     let own = csrf(&server, &cookie);
-    let send = |path: &str, body: &str| ask(&server, &format!("POST {path}"), &[("Cookie", &cookie)], body);
-    for wrong in ["", "csrf=", "csrf=0000", &format!("csrf={}", csrf(&server, &other))] {
+    let send = |path: &str, body: &str| {
+        ask(
+            &server,
+            &format!("POST {path}"),
+            &[("Cookie", &cookie)],
+            body,
+        )
+    };
+    for wrong in [
+        "",
+        "csrf=",
+        "csrf=0000",
+        &format!("csrf={}", csrf(&server, &other)),
+    ] {
         assert_eq!(send("/act/freeze", wrong).status, 403, "{wrong}");
         assert_eq!(send("/confirm/freeze", wrong).status, 403, "{wrong}");
     }
-    let foreign = [("Cookie", cookie.as_str()), ("Origin", "https://evil.example")];
-    let refused = ask(&server, "POST /act/freeze", &foreign, &format!("csrf={own}"));
+    let foreign = [
+        ("Cookie", cookie.as_str()),
+        ("Origin", "https://evil.example"),
+    ];
+    let refused = ask(
+        &server,
+        "POST /act/freeze",
+        &foreign,
+        &format!("csrf={own}"),
+    );
     assert_eq!(refused.status, 403);
     let large = format!("csrf={own}&reason={}", "x".repeat(80_000));
     assert_eq!(send("/act/freeze", &large).status, 413);
@@ -120,7 +179,11 @@ fn a_form_is_of_its_session_small_and_done_once() {
     assert_eq!(send("/confirm/freeze", &sure).status, 303);
     frozen(true);
     admin.command_ok("unfreeze", &json!({}));
-    assert_eq!(send("/confirm/freeze", &sure).status, 303, "the same again is answered the same");
+    assert_eq!(
+        send("/confirm/freeze", &sure).status,
+        303,
+        "the same again is answered the same"
+    );
     frozen(false);
 }
 
@@ -129,7 +192,10 @@ fn readers_beyond_the_cap_are_sent_away_and_commands_go_on() {
     let server = Server::start();
     let begin = || {
         let mut stream = TcpStream::connect(server.http()).unwrap();
-        let head = format!("GET /live/fleet HTTP/1.1\r\nHost: {}\r\n\r\n", server.http());
+        let head = format!(
+            "GET /live/fleet HTTP/1.1\r\nHost: {}\r\n\r\n",
+            server.http()
+        );
         stream.write_all(head.as_bytes()).unwrap();
         stream
     };
@@ -140,6 +206,10 @@ fn readers_beyond_the_cap_are_sent_away_and_commands_go_on() {
         assert_eq!(&first, b"HTTP/1.1 200");
     }
     assert_eq!(ask(&server, "GET /live/fleet", &[], "").status, 503);
-    server.client().command_ok("group-create", &json!({"group": "eu"}));
-    assert_eq!(ask(&server, "GET /groups/eu", &[], "").status, 200);
+    server
+        .client()
+        .command_ok("group-create", &json!({"group": "eu"}));
+    eventually("the page of the new group", || {
+        (ask(&server, "GET /groups/eu", &[], "").status == 200).then_some(())
+    });
 }

@@ -68,9 +68,8 @@ impl LiveViews {
     /// The last JSON of all groups, by their names.
     #[must_use]
     pub fn groups(&self) -> Vec<Bytes> {
-        let of = |(view, json): (&View, &Bytes)| {
-            matches!(view, View::Group(_)).then(|| json.clone())
-        };
+        let of =
+            |(view, json): (&View, &Bytes)| matches!(view, View::Group(_)).then(|| json.clone());
         self.state().views.iter().filter_map(of).collect()
     }
 

@@ -77,16 +77,46 @@ const fn action(
 const ACTIONS: [Action; 13] = [
     action("pause", "Pause", Role::Deployer, &[DEPLOYMENT, REASON]),
     action("resume", "Resume", Role::Deployer, &[DEPLOYMENT]),
-    action("approve", "Approve the next phase", Role::Deployer, &[DEPLOYMENT, ("phase", Kind::MaybeNumber)]),
+    action(
+        "approve",
+        "Approve the next phase",
+        Role::Deployer,
+        &[DEPLOYMENT, ("phase", Kind::MaybeNumber)],
+    ),
     action("abort", "Abort", Role::Deployer, &[DEPLOYMENT, REASON]),
-    action("retry", "Retry failed devices", Role::Deployer, &[DEPLOYMENT]),
+    action(
+        "retry",
+        "Retry failed devices",
+        Role::Deployer,
+        &[DEPLOYMENT],
+    ),
     action("freeze", "Freeze", Role::Deployer, &[GROUP]),
     action("unfreeze", "Lift the freeze", Role::Deployer, &[GROUP]),
-    action("device-hold", "Hold", Role::Admin, &[DEVICE, ("held", Kind::Flag)]),
-    action("device-move", "Move", Role::Admin, &[DEVICE, ("group", Kind::Text)]),
-    action("device-label", "Change labels", Role::Admin, &[DEVICE, ("set", Kind::Pairs), ("remove", Kind::Names)]),
+    action(
+        "device-hold",
+        "Hold",
+        Role::Admin,
+        &[DEVICE, ("held", Kind::Flag)],
+    ),
+    action(
+        "device-move",
+        "Move",
+        Role::Admin,
+        &[DEVICE, ("group", Kind::Text)],
+    ),
+    action(
+        "device-label",
+        "Change labels",
+        Role::Admin,
+        &[DEVICE, ("set", Kind::Pairs), ("remove", Kind::Names)],
+    ),
     action("device-revoke", "Revoke", Role::Admin, &[DEVICE, REASON]),
-    action("device-approve", "Approve its key", Role::Admin, &[DEVICE, ("fingerprint", Kind::Text)]),
+    action(
+        "device-approve",
+        "Approve its key",
+        Role::Admin,
+        &[DEVICE, ("fingerprint", Kind::Text)],
+    ),
     action("deploy", "Deploy", Role::Deployer, DEPLOY),
 ];
 
@@ -173,7 +203,10 @@ pub(crate) async fn preview(
         here: "",
         notice: None,
     };
-    Ok(page(StatusCode::OK, frame::whole(&visitor, &shown, &content)))
+    Ok(page(
+        StatusCode::OK,
+        frame::whole(&visitor, &shown, &content),
+    ))
 }
 
 /// A command that waits to be confirmed.
@@ -187,7 +220,11 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn page(&self, visitor: &Visitor) -> Result<Markup, Refused> {
         let request = secret::request_id().ok_or_else(|| {
-            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "The system is not ready", "")
+            Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The system is not ready",
+                "",
+            )
         })?;
         let (verb, title) = (self.action.verb, self.action.title);
         Ok(html! {

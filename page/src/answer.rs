@@ -35,7 +35,9 @@ pub(crate) fn redirect(to: &str) -> Response {
 pub(crate) fn own_path(path: &str) -> &str {
     let is_own = path.starts_with('/')
         && !path.starts_with("//")
-        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own { path } else { "/" }
 }
 
@@ -110,7 +112,14 @@ mod tests {
     #[test]
     fn nobody_is_led_to_another_site() {
         assert_eq!(own_path("/devices/a?x=1"), "/devices/a?x=1");
-        for other in ["//evil.example", "https://evil.example", "/\\evil", "", "/a b", "/a\r\nb"] {
+        for other in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "",
+            "/a b",
+            "/a\r\nb",
+        ] {
             assert_eq!(own_path(other), "/", "{other}");
         }
     }

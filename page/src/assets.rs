@@ -40,8 +40,14 @@ pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 });
 
 /// The sign in the browser's tab.
-pub(crate) static ICON: LazyLock<Asset> =
-    LazyLock::new(|| asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")));
+pub(crate) static ICON: LazyLock<Asset> = LazyLock::new(|| {
+    asset(
+        "icon",
+        "svg",
+        "image/svg+xml",
+        include_str!("../assets/icon.svg"),
+    )
+});
 
 /// A file by its name.
 pub(crate) async fn get(Path(name): Path<String>) -> Response {

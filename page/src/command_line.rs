@@ -8,7 +8,10 @@ use crate::fields::Fields;
 pub(crate) fn of(verb: &str, body: &Value) -> String {
     let mut words: Vec<String> = vec!["hoist".to_owned()];
     words.extend(verb_words(verb, body).into_iter().map(str::to_owned));
-    if let Some(named) = ["deployment", "device"].iter().find_map(|name| body.maybe(name)) {
+    if let Some(named) = ["deployment", "device"]
+        .iter()
+        .find_map(|name| body.maybe(name))
+    {
         words.push(quoted(&named));
     }
     match verb {
@@ -43,12 +46,18 @@ fn labels(body: &Value) -> Vec<String> {
     let set = body.pairs("set").into_iter();
     let set = set.map(|(name, value)| quoted(&format!("{name}={value}")));
     let remove = body.texts("remove").into_iter();
-    set.chain(remove.map(|name| quoted(&format!("{name}-")))).collect()
+    set.chain(remove.map(|name| quoted(&format!("{name}-"))))
+        .collect()
 }
 
 fn deploy(body: &Value) -> Vec<String> {
     let mut words = vec![quoted(&body.text("release"))];
-    let texts = [("group", "--group"), ("selector", "--selector"), ("policy", "--policy"), ("attempts", "--attempts")];
+    let texts = [
+        ("group", "--group"),
+        ("selector", "--selector"),
+        ("policy", "--policy"),
+        ("attempts", "--attempts"),
+    ];
     for (name, flag) in texts {
         if let Some(value) = body.maybe(name) {
             words.push(format!("{flag} {}", quoted(&value)));
@@ -92,13 +101,33 @@ mod tests {
     #[test]
     fn commands_are_written_as_they_are_typed() {
         for (verb, body, line) in [
-            ("abort", json!({"deployment": 3, "reason": "it's bad"}), "hoist deployment abort 3 --reason 'it'\\''s bad' --yes"),
-            ("approve", json!({"deployment": 3, "phase": 2}), "hoist deployment approve 3 --phase 2"),
+            (
+                "abort",
+                json!({"deployment": 3, "reason": "it's bad"}),
+                "hoist deployment abort 3 --reason 'it'\\''s bad' --yes",
+            ),
+            (
+                "approve",
+                json!({"deployment": 3, "phase": 2}),
+                "hoist deployment approve 3 --phase 2",
+            ),
             ("freeze", json!({}), "hoist freeze"),
             ("unfreeze", json!({"group": "eu"}), "hoist unfreeze eu"),
-            ("device-move", json!({"device": "d1", "group": "eu"}), "hoist device move d1 --group eu"),
-            ("device-hold", json!({"device": "d1", "held": false}), "hoist device hold --lift d1"),
-            ("device-label", json!({"device": "d1", "set": {"a": "b c"}, "remove": ["x"]}), "hoist device label d1 'a=b c' x-"),
+            (
+                "device-move",
+                json!({"device": "d1", "group": "eu"}),
+                "hoist device move d1 --group eu",
+            ),
+            (
+                "device-hold",
+                json!({"device": "d1", "held": false}),
+                "hoist device hold --lift d1",
+            ),
+            (
+                "device-label",
+                json!({"device": "d1", "set": {"a": "b c"}, "remove": ["x"]}),
+                "hoist device label d1 'a=b c' x-",
+            ),
             (
                 "deploy",
                 json!({"release": "fw@1.0.0", "group": "eu", "rollout": {"phases": [{"percent": 10.0}, {"devices": 50}]}}),

@@ -49,7 +49,9 @@ impl Fields for Value {
 
     fn pairs(&self, name: &str) -> Vec<(String, String)> {
         let pairs = self[name].as_object().into_iter().flatten();
-        pairs.map(|(name, value)| (visible(name), scalar(value))).collect()
+        pairs
+            .map(|(name, value)| (visible(name), scalar(value)))
+            .collect()
     }
 }
 
@@ -100,7 +102,10 @@ mod tests {
     #[test]
     fn what_is_not_there_is_empty() {
         let value = json!({"a": "x", "n": 3, "l": ["p"], "o": {"k": "v"}});
-        assert_eq!((value.text("a"), value.text("b")), ("x".into(), String::new()));
+        assert_eq!(
+            (value.text("a"), value.text("b")),
+            ("x".into(), String::new())
+        );
         assert_eq!((value.number("n"), value.number("a")), (3, 0));
         assert_eq!(value.texts("l"), ["p"]);
         assert_eq!(value.pairs("o"), [("k".to_owned(), "v".to_owned())]);

@@ -25,8 +25,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use answer::Refused;
-pub use site::{Opening, PageConfig, Transport};
 use site::Site;
+pub use site::{Opening, PageConfig, Transport};
 
 /// The user under whose name this machine's people read without a token: a viewer, whom nobody can
 /// be otherwise.
@@ -40,7 +40,10 @@ pub fn router(config: PageConfig) -> Routes {
     let site = Site::new(config);
     Router::new()
         .route("/", get(screens::fleet::home))
-        .route("/login", get(screens::login::show).post(screens::login::enter))
+        .route(
+            "/login",
+            get(screens::login::show).post(screens::login::enter),
+        )
         .route("/logout", post(screens::login::leave))
         .route("/fleet", get(screens::fleet::show))
         .route("/deployments", get(screens::deployments::show))

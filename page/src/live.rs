@@ -167,8 +167,9 @@ pub(crate) async fn deployment(
 ) -> Response {
     match number.parse::<u32>() {
         Ok(id) => events(&site, visitor, &Part::Deployment(DeploymentId(id))),
-        Err(_) => Refused::new(StatusCode::NOT_FOUND, "There is no such deployment", "")
-            .into_response(),
+        Err(_) => {
+            Refused::new(StatusCode::NOT_FOUND, "There is no such deployment", "").into_response()
+        }
     }
 }
 

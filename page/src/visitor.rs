@@ -148,7 +148,9 @@ fn is_as_it_was(site: &Site, session: &Session) -> bool {
 /// True if no proxy says, or lets itself be known by its old HTTP, that it asks for somebody else.
 fn is_direct(parts: &Parts) -> bool {
     parts.version >= Version::HTTP_11
-        && FORWARDED.iter().all(|name| !parts.headers.contains_key(*name))
+        && FORWARDED
+            .iter()
+            .all(|name| !parts.headers.contains_key(*name))
 }
 
 /// The one cookie of a session; of two, another site may have set one.

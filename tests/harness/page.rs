@@ -51,7 +51,9 @@ impl Visit {
 
     /// True if the page at hand is the one that was marked.
     pub fn is_marked(&self) -> bool {
-        let mark = self.browser.run("return window.mark", &serde_json::json!([]));
+        let mark = self
+            .browser
+            .run("return window.mark", &serde_json::json!([]));
         mark == serde_json::json!(1)
     }
 
@@ -82,8 +84,13 @@ impl Answer {
 /// Asks the server for something, with more headers and a body.
 pub fn ask(server: &Server, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = TcpStream::connect(server.http()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut head = format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.http());
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut head = format!(
+        "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+        server.http()
+    );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

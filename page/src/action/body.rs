@@ -59,16 +59,32 @@ fn pairs(name: &str, text: &str) -> Result<Map<String, Value>, Refused> {
 /// Phases as the command line takes them: shares and numbers.
 fn phases(text: &str) -> Result<Vec<Value>, Refused> {
     let phase = |part: &str| match part.strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| json!({"percent": percent})),
-        None => part.parse::<u64>().ok().map(|devices| json!({"devices": devices})),
+        Some(percent) => percent
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .map(|percent| json!({"percent": percent})),
+        None => part
+            .parse::<u64>()
+            .ok()
+            .map(|devices| json!({"devices": devices})),
     };
     let phases: Option<Vec<Value>> = parts(text).map(phase).collect();
-    phases.ok_or_else(|| wrong("phases", "shares and numbers of devices, such as 1%, 10%, 100%"))
+    phases.ok_or_else(|| {
+        wrong(
+            "phases",
+            "shares and numbers of devices, such as 1%, 10%, 100%",
+        )
+    })
 }
 
 fn missing(name: &str) -> Refused {
     let title = format!("The field “{name}” is empty");
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, &title, "Go back and fill it in.")
+    Refused::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &title,
+        "Go back and fill it in.",
+    )
 }
 
 fn wrong(name: &str, wanted: &str) -> Refused {
@@ -84,7 +100,9 @@ mod tests {
 
     #[test]
     fn a_form_becomes_a_command_without_its_empty_fields() {
-        let form = Form::parse(b"release=fw%401.0.0&group=eu&phases=1%25,+10%25,+50&limit=5&policy=&csrf=x");
+        let form = Form::parse(
+            b"release=fw%401.0.0&group=eu&phases=1%25,+10%25,+50&limit=5&policy=&csrf=x",
+        );
         let body = read(&form, DEPLOY).unwrap();
         let phases = json!([{"percent": 1.0}, {"percent": 10.0}, {"devices": 50}]);
         assert_eq!(

@@ -113,7 +113,10 @@ mod tests {
             "steps": {"downloading": 0, "downloaded": 0, "installing": 1, "rebooting": 0, "retrying": 0},
         });
         let shown = bar(&segments(&view)).into_string();
-        assert!(shown.contains("1 successful, 1 failed, 1 installing, 1 pending"), "{shown}");
+        assert!(
+            shown.contains("1 successful, 1 failed, 1 installing, 1 pending"),
+            "{shown}"
+        );
         assert_eq!(shown.matches("width=\"25.000%\"").count(), 4, "{shown}");
         assert!(shown.contains("x=\"75.000%\""), "{shown}");
     }

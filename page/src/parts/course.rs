@@ -42,13 +42,21 @@ pub(crate) fn course(samples: &[Sample]) -> Markup {
     if span_ms == 0 {
         return html! {};
     }
-    let most = moments.iter().map(|moment| moment.members).max().unwrap_or(1).max(1);
+    let most = moments
+        .iter()
+        .map(|moment| moment.members)
+        .max()
+        .unwrap_or(1)
+        .max(1);
     let place = |moment: &Moment, count: u64| {
         let x = (moment.at_ms - first.at_ms) * WIDE / span_ms;
         format!("{x},{}", HIGH - count * HIGH / most)
     };
     let line = |of: fn(&Moment) -> u64| -> String {
-        let points: Vec<String> = moments.iter().map(|moment| place(moment, of(moment))).collect();
+        let points: Vec<String> = moments
+            .iter()
+            .map(|moment| place(moment, of(moment)))
+            .collect();
         points.join(" ")
     };
     html! {
@@ -83,12 +91,14 @@ mod tests {
 
     #[test]
     fn a_course_is_drawn_once_time_has_passed() {
-        let sample = |at_ms, ended: u64| Sample {
+        let sample = |at_ms, ended: u64| {
+            Sample {
             at_ms,
             view: format!(
                 "{{\"counts\":{{\"members\":4,\"successful\":{ended},\"failed\":0,\"inProgress\":1}}}}"
             )
             .into(),
+        }
         };
         assert_eq!(course(&[sample(0, 0)]).into_string(), "");
         let drawn = course(&[sample(0, 0), sample(60_000, 2)]).into_string();

@@ -48,12 +48,7 @@ pub(crate) async fn table(site: &Site, visitor: &Visitor, of: Of<'_>, query: &Fo
     }
 }
 
-async fn list(
-    site: &Site,
-    visitor: &Visitor,
-    of: Of<'_>,
-    query: &Form,
-) -> Result<Value, Refused> {
+async fn list(site: &Site, visitor: &Visitor, of: Of<'_>, query: &Form) -> Result<Value, Refused> {
     let mut body = json!({"limit": PAGE});
     match of {
         Of::Group(group) => body["group"] = json!(group),
@@ -85,7 +80,9 @@ fn filter(query: &Form) -> Markup {
 
 fn rows(list: &Value, query: &Form) -> Markup {
     let items = list.items("items");
-    let is_filtered = ["status", "selector", "after"].iter().any(|name| query.maybe(name).is_some());
+    let is_filtered = ["status", "selector", "after"]
+        .iter()
+        .any(|name| query.maybe(name).is_some());
     html! {
         @if items.is_empty() && !is_filtered {
             (nothing("There are no devices here yet.", Some("hoist device add dev-01 > dev-01.toml")))

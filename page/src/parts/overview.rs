@@ -23,7 +23,10 @@ pub(crate) fn view(live: &LiveViews, view: &View) -> Value {
 pub(crate) fn live(live: &LiveViews) -> Markup {
     let (fleet, health) = (view(live, &View::Fleet), view(live, &View::Health));
     let all = live.deployments();
-    let all = all.iter().rev().filter_map(|json| serde_json::from_slice(json).ok());
+    let all = all
+        .iter()
+        .rev()
+        .filter_map(|json| serde_json::from_slice(json).ok());
     let (ended, going): (Vec<Value>, Vec<Value>) = all.partition(is_over);
     html! {
         div #part data-state=(going.len()) {
@@ -78,7 +81,12 @@ fn numbers(fleet: &Value, going: usize) -> Markup {
     let tiles = [
         ("Devices", devices, "", "registered"),
         ("Online", online, "online", "connected now"),
-        ("Offline", devices.saturating_sub(online), "offline", "not connected"),
+        (
+            "Offline",
+            devices.saturating_sub(online),
+            "offline",
+            "not connected",
+        ),
         ("Groups", fleet.number("groups"), "", "to deploy to"),
         ("Rolling out", going as u64, "", "deployments"),
     ];
@@ -108,7 +116,9 @@ fn going_on(going: &[Value], fleet: &Value) -> Markup {
 
 fn groups(live: &LiveViews) -> Markup {
     let all = live.groups();
-    let all = all.iter().filter_map(|json| serde_json::from_slice::<Value>(json).ok());
+    let all = all
+        .iter()
+        .filter_map(|json| serde_json::from_slice::<Value>(json).ok());
     html! {
         ul.cards {
             @for group in all {

@@ -4,7 +4,9 @@ use maud::{Markup, html};
 
 /// A time in UTC; the browser writes it in the zone of its reader.
 pub(crate) fn time(at: &str) -> Markup {
-    let short = at.get(..16).map_or_else(|| at.to_owned(), |at| at.replace('T', " "));
+    let short = at
+        .get(..16)
+        .map_or_else(|| at.to_owned(), |at| at.replace('T', " "));
     html! { time datetime=(at) title=(at) { (short) " UTC" } }
 }
 
@@ -47,7 +49,11 @@ pub(crate) fn spoken(word: &str) -> String {
 
 /// One thing, or a number of them.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+    format!(
+        "{} {}",
+        grouped(number),
+        if number == 1 { one } else { many }
+    )
 }
 
 /// A number with thin spaces between its thousands.
@@ -114,7 +120,10 @@ mod tests {
     fn numbers_and_bytes_are_read_at_a_glance() {
         assert_eq!(grouped(100_000), "100\u{2009}000");
         assert_eq!(grouped(7), "7");
-        assert_eq!((bytes(512), bytes(1_536)), ("512 B".into(), "1.5 KiB".into()));
+        assert_eq!(
+            (bytes(512), bytes(1_536)),
+            ("512 B".into(), "1.5 KiB".into())
+        );
         assert_eq!(bytes(5 << 20), "5.0 MiB");
         assert_eq!(count(1, "device", "devices"), "1 device");
     }
@@ -122,6 +131,9 @@ mod tests {
     #[test]
     fn a_state_has_a_sign_and_a_word() {
         let shown = state("inProgress").into_string();
-        assert!(shown.contains("in progress") && shown.contains('▸'), "{shown}");
+        assert!(
+            shown.contains("in progress") && shown.contains('▸'),
+            "{shown}"
+        );
     }
 }

@@ -12,9 +12,9 @@ use crate::action;
 use crate::answer::Refused;
 use crate::fields::Fields;
 use crate::form::Form;
+use crate::parts::deployments;
 use crate::parts::devices::{self, Of};
 use crate::parts::words::{facts, grouped, maybe_time, same_as, spoken, time};
-use crate::parts::deployments;
 use crate::site::Site;
 use crate::visitor::Visitor;
 
@@ -62,7 +62,7 @@ fn actions(visitor: &Visitor, number: u32, detail: &Value) -> Markup {
         action::form(visitor, verb, about, (&back, inner))
     };
     let (state, none) = (detail.text("state"), html! {});
-    let waits = detail["phase"].text("state") == "waiting-approval";
+    let waits = state == "active" && detail["phase"].text("state") == "waiting-approval";
     html! {
         @if waits { (form("approve", &none)) }
         @if state == "active" { (form("pause", &reason("pause"))) }
@@ -100,9 +100,18 @@ fn failed(detail: &Value) -> Markup {
 fn about(detail: &Value) -> Markup {
     let at = |name: &str| maybe_time(detail.maybe(name).as_deref());
     let mut pairs = vec![
-        ("Created", html! { (at("createdAt")) " by " (detail.text("createdBy")) }),
-        ("Retried", html! { (grouped(detail.number("retried"))) " devices" }),
-        ("Rolled back", html! { (grouped(detail.number("rolledBack"))) " devices" }),
+        (
+            "Created",
+            html! { (at("createdAt")) " by " (detail.text("createdBy")) },
+        ),
+        (
+            "Retried",
+            html! { (grouped(detail.number("retried"))) " devices" },
+        ),
+        (
+            "Rolled back",
+            html! { (grouped(detail.number("rolledBack"))) " devices" },
+        ),
     ];
     if let Some(start) = detail.maybe("start") {
         pairs.push(("Starts", time(&start)));
@@ -111,7 +120,10 @@ fn about(detail: &Value) -> Markup {
         pairs.push(("Ends by itself", time(&until)));
     }
     if let Some(by) = detail.maybe("endedBy") {
-        pairs.push(("Ended by", html! { (by) @if let Some(text) = detail.maybe("endedText") { ": " (text) } }));
+        pairs.push((
+            "Ended by",
+            html! { (by) @if let Some(text) = detail.maybe("endedText") { ": " (text) } },
+        ));
     }
     html! { section aria-label="About this deployment" { (facts(&pairs)) } }
 }

@@ -45,7 +45,13 @@ pub(crate) async fn show(
     Ok(shown(&site, &visitor, (&id, "/fleet"), &content))
 }
 
-fn form(visitor: &Visitor, device: &Value, verb: &str, more: &[(&str, &str)], inner: &Markup) -> Markup {
+fn form(
+    visitor: &Visitor,
+    device: &Value,
+    verb: &str,
+    more: &[(&str, &str)],
+    inner: &Markup,
+) -> Markup {
     let (id, group) = (device.text("device"), device.text("group"));
     let mut hidden = vec![("device", id.as_str())];
     hidden.extend_from_slice(more);
@@ -73,7 +79,8 @@ fn reason() -> Markup {
 
 /// Everything about a device that somebody should look at.
 fn alarms(device: &Value) -> Markup {
-    let (identity, refused, revoked) = (&device["identity"], &device["refused"], &device["revoked"]);
+    let (identity, refused, revoked) =
+        (&device["identity"], &device["refused"], &device["revoked"]);
     html! {
         @if !identity.is_null() {
             div.strip.bad { (state("degraded")) span { (identity.text("says")) " " (identity.text("next")) " " code { (identity.text("code")) } } }
@@ -93,15 +100,27 @@ fn alarms(device: &Value) -> Markup {
 fn about(device: &Value) -> Vec<(&'static str, Markup)> {
     let group = device.text("group");
     let none = || html! { span.none { "none" } };
-    let text = |name: &str| device.maybe(name).map_or_else(none, |text| html! { (text) });
+    let text = |name: &str| {
+        device
+            .maybe(name)
+            .map_or_else(none, |text| html! { (text) })
+    };
     vec![
-        ("Group", html! { a href=(format!("/groups/{group}")) { (group) } @if let Some(placed) = device.maybe("placed") { span.minor { " " (placed) } } }),
+        (
+            "Group",
+            html! { a href=(format!("/groups/{group}")) { (group) } @if let Some(placed) = device.maybe("placed") { span.minor { " " (placed) } } },
+        ),
         ("Type", text("type")),
         ("Labels", pairs(&device.pairs("labels"), "=")),
         ("Installed", pairs(&device.pairs("installed"), " ")),
         ("Last seen", maybe_time(device.maybe("lastSeen").as_deref())),
         ("Agent", text("agent")),
-        ("Key", device.maybe("fingerprint").map_or_else(none, |key| html! { code { (key) } })),
+        (
+            "Key",
+            device
+                .maybe("fingerprint")
+                .map_or_else(none, |key| html! { code { (key) } }),
+        ),
     ]
 }
 

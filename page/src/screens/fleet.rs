@@ -26,7 +26,13 @@ pub(crate) async fn show(
     RawQuery(query): RawQuery,
 ) -> Response {
     let live = &site.config.live;
-    let table = devices::table(&site, &visitor, Of::Fleet, &Form::of_query(query.as_deref())).await;
+    let table = devices::table(
+        &site,
+        &visitor,
+        Of::Fleet,
+        &Form::of_query(query.as_deref()),
+    )
+    .await;
     let frozen = !overview::view(live, &View::Fleet)["frozen"].is_null();
     let verb = if frozen { "unfreeze" } else { "freeze" };
     let content = html! {

@@ -29,7 +29,13 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refused> {
-    let unknown = || Refused::new(StatusCode::NOT_FOUND, "There is no such group", "Look at the fleet for all groups.");
+    let unknown = || {
+        Refused::new(
+            StatusCode::NOT_FOUND,
+            "There is no such group",
+            "Look at the fleet for all groups.",
+        )
+    };
     let live = &site.config.live;
     let group = id.parse().map_err(|_| unknown())?;
     let group = view(live, &View::Group(group));
@@ -39,8 +45,14 @@ pub(crate) async fn show(
     let query = Form::of_query(query.as_deref());
     let table = devices::table(&site, &visitor, Of::Group(&id), &query).await;
     let all = live.deployments();
-    let all = all.iter().rev().filter_map(|json| serde_json::from_slice::<Value>(json).ok());
-    let deployed: Vec<Value> = all.filter(|view| view.text("group") == id).take(DEPLOYMENTS_MAX).collect();
+    let all = all
+        .iter()
+        .rev()
+        .filter_map(|json| serde_json::from_slice::<Value>(json).ok());
+    let deployed: Vec<Value> = all
+        .filter(|view| view.text("group") == id)
+        .take(DEPLOYMENTS_MAX)
+        .collect();
     let frozen = !group["frozen"].is_null();
     let verb = if frozen { "unfreeze" } else { "freeze" };
     let none = html! {};
@@ -62,5 +74,10 @@ pub(crate) async fn show(
         (table)
         (same_as(&format!("hoist device list --group {id}")))
     };
-    Ok(shown(&site, &visitor, (&format!("Group {id}"), "/fleet"), &content))
+    Ok(shown(
+        &site,
+        &visitor,
+        (&format!("Group {id}"), "/fleet"),
+        &content,
+    ))
 }

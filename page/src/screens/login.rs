@@ -35,9 +35,16 @@ pub(crate) async fn enter(State(site): State<Site>, request: Request) -> Result<
         let markup = frame::plain("Log in", None, &content);
         return Ok(page(StatusCode::UNAUTHORIZED, markup));
     };
-    let cookie = site.sessions.open(hash, user, Instant::now()).ok_or_else(|| {
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "The system is not ready", "Try again.")
-    })?;
+    let cookie = site
+        .sessions
+        .open(hash, user, Instant::now())
+        .ok_or_else(|| {
+            Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The system is not ready",
+                "Try again.",
+            )
+        })?;
     let mut answer = redirect(to);
     set_cookie(&site, answer.headers_mut(), &cookie, LIFE.as_secs());
     Ok(answer)

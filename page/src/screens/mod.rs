@@ -22,8 +22,15 @@ use crate::site::Site;
 use crate::visitor::Visitor;
 
 /// A page of this title for a visitor.
-fn shown(site: &Site, visitor: &Visitor, (title, here): (&str, &str), content: &Markup) -> Response {
-    let notice = visitor.cookie().and_then(|cookie| site.sessions.told(cookie));
+fn shown(
+    site: &Site,
+    visitor: &Visitor,
+    (title, here): (&str, &str),
+    content: &Markup,
+) -> Response {
+    let notice = visitor
+        .cookie()
+        .and_then(|cookie| site.sessions.told(cookie));
     let shown = Page {
         title,
         here,

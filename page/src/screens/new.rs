@@ -46,7 +46,10 @@ pub(crate) async fn show(
         }
         div.halves {
             (fields(&visitor, &query, &offered))
-            section #plan aria-live="polite" aria-label="Plan" { (planned) }
+            section aria-labelledby="means" {
+                h2 #means { "What would happen" }
+                div #plan aria-live="polite" { (planned) }
+            }
         }
     };
     shown(&site, &visitor, ("New deployment", "/new"), &content)
@@ -65,7 +68,10 @@ pub(crate) async fn plan(
 async fn names(site: &Site, visitor: &Visitor, (verb, field): (&str, &str)) -> Vec<String> {
     let list = site.ask(visitor, verb, &json!({})).await;
     let list = list.unwrap_or(Value::Null);
-    list.items("items").iter().map(|item| item.text(field)).collect()
+    list.items("items")
+        .iter()
+        .map(|item| item.text(field))
+        .collect()
 }
 
 async fn planned(site: &Site, visitor: &Visitor, query: &Form) -> Markup {

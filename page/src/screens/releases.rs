@@ -80,7 +80,10 @@ pub(crate) fn link(release: &str) -> String {
 
 fn detail(release: &Value, deployments: &[axum::body::Bytes]) -> Markup {
     let name = release.text("release");
-    let all = deployments.iter().rev().filter_map(|json| serde_json::from_slice::<Value>(json).ok());
+    let all = deployments
+        .iter()
+        .rev()
+        .filter_map(|json| serde_json::from_slice::<Value>(json).ok());
     let went: Vec<Value> = all.filter(|view| view.text("release") == name).collect();
     html! {
         section.release aria-labelledby="release" {

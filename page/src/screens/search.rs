@@ -53,7 +53,11 @@ async fn find(site: &Site, visitor: &Visitor, wanted: &str) -> Vec<Hit> {
     if let Some(number) = number {
         let asked = json!({"deployment": number});
         if site.ask(visitor, "deployment-show", &asked).await.is_ok() {
-            hits.push(hit("deployment", &format!("#{number}"), format!("/deployments/{number}")));
+            hits.push(hit(
+                "deployment",
+                &format!("#{number}"),
+                format!("/deployments/{number}"),
+            ));
         }
     }
     let asked = json!({"device": wanted});
@@ -79,7 +83,9 @@ fn hit(kind: &'static str, name: &str, path: String) -> Hit {
 
 fn groups(site: &Site, wanted: &str) -> Vec<Hit> {
     let all = site.config.live.groups();
-    let all = all.iter().filter_map(|json| serde_json::from_slice::<Value>(json).ok());
+    let all = all
+        .iter()
+        .filter_map(|json| serde_json::from_slice::<Value>(json).ok());
     let names = all.map(|group| group.text("group"));
     names
         .filter(|name| name.contains(wanted))
@@ -94,7 +100,13 @@ async fn requests(site: &Site, visitor: &Visitor, wanted: &str) -> Option<Hit> {
         return None;
     }
     let list = site.ask(visitor, "audit-list", &json!({})).await.ok()?;
-    let found = list.items("items").iter().find(|item| item.text("request") == wanted)?;
-    let path = format!("/audit?{}", Form::default().with("user", &found.text("user")));
+    let found = list
+        .items("items")
+        .iter()
+        .find(|item| item.text("request") == wanted)?;
+    let path = format!(
+        "/audit?{}",
+        Form::default().with("user", &found.text("user"))
+    );
     Some(hit("request", wanted, path))
 }

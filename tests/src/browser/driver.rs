@@ -37,7 +37,9 @@ impl Driver {
 
     /// The value of an answer.
     pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let answer = self.say(method, path, body).expect("an answer of the driver");
+        let answer = self
+            .say(method, path, body)
+            .expect("an answer of the driver");
         let value = answer["value"].clone();
         assert!(value["error"].is_null(), "{method} {path}: {value}");
         value
@@ -92,7 +94,10 @@ fn wait_port(log: &Path) -> u16 {
         if let Some(port) = port {
             return port;
         }
-        assert!(start.elapsed() < PATIENCE, "chromedriver did not start: {said}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "chromedriver did not start: {said}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

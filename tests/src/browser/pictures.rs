@@ -26,7 +26,10 @@ const PAGES: [(&str, &str); 6] = [
     ("fleet", "/fleet"),
     ("deployment", "/deployments/1"),
     ("device", "/devices/press-07"),
-    ("new", "/new?release=hello@1.0.0&group=pumps&phases=5%25,50%25"),
+    (
+        "new",
+        "/new?release=hello@1.0.0&group=pumps&phases=5%25,50%25",
+    ),
     ("releases", "/releases"),
     ("audit", "/audit"),
 ];
@@ -79,8 +82,12 @@ impl Stage {
         let data = dir.join("data");
         let any = "127.0.0.1:0";
         let mut serve = own(HOIST);
-        serve.args(["serve", "--mqtt", any, "--http", any, "--data-dir"]).arg(&data);
-        let child = serve.stderr(fs::File::create(dir.join("server.log"))?).spawn()?;
+        serve
+            .args(["serve", "--mqtt", any, "--http", any, "--data-dir"])
+            .arg(&data);
+        let child = serve
+            .stderr(fs::File::create(dir.join("server.log"))?)
+            .spawn()?;
         let mut stage = Self {
             data,
             dir: dir.to_owned(),
@@ -89,22 +96,31 @@ impl Stage {
             running: vec![child],
         };
         let run = stage.data.join("run.json");
-        let ready = until("the server", || serde_json::from_slice::<Value>(&fs::read(&run).ok()?).ok())?;
+        let ready = until("the server", || {
+            serde_json::from_slice::<Value>(&fs::read(&run).ok()?).ok()
+        })?;
         stage.http = ready["http"].as_str().unwrap_or_default().to_owned();
         let client = fs::read_to_string(stage.data.join("client.toml"))?;
         let line = client.lines().find(|line| line.starts_with("token"));
-        let token = line.and_then(|line| line.split('"').nth(1)).ok_or("no token")?;
+        let token = line
+            .and_then(|line| line.split('"').nth(1))
+            .ok_or("no token")?;
         token.clone_into(&mut stage.token);
         Ok(stage)
     }
 
     fn hoist(&self, words: &str) -> Result<Output, Failed> {
         let mut command = own(HOIST);
-        command.arg("--data-dir").arg(&self.data).args(words.split(' '));
+        command
+            .arg("--data-dir")
+            .arg(&self.data)
+            .args(words.split(' '));
         let output = command.stdout(Stdio::piped()).output()?;
         match output.status.success() {
             true => Ok(output),
-            false => Err(format!("hoist {words}: {}", String::from_utf8_lossy(&output.stderr)).into()),
+            false => {
+                Err(format!("hoist {words}: {}", String::from_utf8_lossy(&output.stderr)).into())
+            }
         }
     }
 
@@ -116,7 +132,10 @@ impl Stage {
         let broken = self.dir.join("press-fw");
         copy(&hello, &broken)?;
         let manifest = fs::read_to_string(broken.join("artifact.toml"))?;
-        fs::write(broken.join("artifact.toml"), manifest.replace("\"hello\"", "\"press-fw\""))?;
+        fs::write(
+            broken.join("artifact.toml"),
+            manifest.replace("\"hello\"", "\"press-fw\""),
+        )?;
         let verify = "#!/bin/sh\necho 'self-test: hydraulic sensor 3 answers 0 bar, expected 160 bar'\nexit 7\n";
         fs::write(broken.join("scripts/verify"), verify)?;
         self.hoist(&format!("release create {}", broken.display()))?;
@@ -125,10 +144,17 @@ impl Stage {
         self.hoist("device hold valve-1")?;
         self.fleet("pump", "pumps", "40")?;
         self.fleet("mixer", "mixers", "12")?;
-        let added = self.hoist("device add press-07 --group presses --label site=hamburg --label line=3")?;
+        let added =
+            self.hoist("device add press-07 --group presses --label site=hamburg --label line=3")?;
         let config = self.dir.join("press-07.toml");
         write_private(&config, &added.stdout)?;
-        self.running.push(own(AGENT).arg("--config").arg(&config).stderr(Stdio::null()).spawn()?);
+        self.running.push(
+            own(AGENT)
+                .arg("--config")
+                .arg(&config)
+                .stderr(Stdio::null())
+                .spawn()?,
+        );
         self.online("pumps", 40)?;
         self.online("mixers", 12)?;
         self.hoist("deploy hello@1.0.0 --group pumps --phases 10%,60%,100% --approvals 1")?;
@@ -145,7 +171,15 @@ impl Stage {
     fn fleet(&mut self, prefix: &str, group: &str, devices: &str) -> Result<(), Failed> {
         let mut sim = own(HOIST);
         sim.arg("--data-dir").arg(&self.data);
-        sim.args(["sim", "--devices", devices, "--prefix", prefix, "--group", group]);
+        sim.args([
+            "sim",
+            "--devices",
+            devices,
+            "--prefix",
+            prefix,
+            "--group",
+            group,
+        ]);
         sim.args(["--fail", "6%", "--loss", "5%", "--seed", "3", "--keep"]);
         self.running.push(sim.stderr(Stdio::null()).spawn()?);
         Ok(())
@@ -155,7 +189,8 @@ impl Stage {
         until(group, || {
             let said = self.hoist("group list -o json").ok()?;
             let list: Value = serde_json::from_slice(&said.stdout).ok()?;
-            let mut items = list["items"].as_array()?.iter();
+            let items = list.as_array().or_else(|| list["items"].as_array());
+            let mut items = items?.iter();
             let found = items.find(|item| item["group"] == group)?;
             (found["online"] == devices).then_some(())
         })
@@ -164,7 +199,9 @@ impl Stage {
     /// Waits until a deployment's JSON says something.
     fn counted(&self, number: &str, says: &str) -> Result<(), Failed> {
         until(says, || {
-            let said = self.hoist(&format!("deployment show {number} -o json")).ok()?;
+            let said = self
+                .hoist(&format!("deployment show {number} -o json"))
+                .ok()?;
             let shown = String::from_utf8(said.stdout).ok()?;
             let shown: String = shown.split_whitespace().collect();
             shown.contains(says).then_some(())
@@ -183,7 +220,11 @@ impl Drop for Stage {
 
 fn own(name: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .arg(name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }
 

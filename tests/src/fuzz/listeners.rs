@@ -141,7 +141,6 @@ impl Door {
             listen: "127.0.0.1:0".parse().unwrap(),
             namespace: namespace.clone(),
             limits: Limits::default(),
-            page: Default::default(),
             tls: None,
         };
         let credentials = Arc::new(TokenCredentials {
@@ -246,6 +245,7 @@ impl Site {
             limits: HttpLimits::default(),
             // A seed has another one beside the address.
             hosts: Hosts::new(address.ip(), ["other".to_owned()]),
+            page: Default::default(),
             tls: None,
         };
         runtime.spawn(async move {
