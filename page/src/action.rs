@@ -153,9 +153,10 @@ pub(crate) fn form(
     if !visitor.may(action.role, group) {
         return html! {};
     }
-    let held = hidden.iter().find(|(name, _)| *name == "held");
-    let title = match held {
-        Some((_, "false")) => "Let go",
+    let title = match (verb, hidden) {
+        ("device-hold", [.., ("held", "false")]) => "Let go",
+        ("freeze", []) => "Freeze everything",
+        ("unfreeze", []) => "Lift the freeze of everything",
         _ => action.title,
     };
     html! {

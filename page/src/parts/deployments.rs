@@ -57,11 +57,13 @@ pub(crate) fn live(live: &LiveViews, id: DeploymentId) -> Markup {
     let paused = !view["paused"].is_null();
     html! {
         div #part data-state=(format!("{} {paused} {} {}", view.text("state"), phase.number("index"), phase.text("state"))) {
-            div.head { (states(&view)) @if let Some(policy) = view.maybe("policy") { span.why { "policy " (policy) } } }
-            (bar(&segments))
-            (legend(&segments))
-            (paused_by(&view["paused"]))
-            (rollout(&view))
+            div.card {
+                div.head { (states(&view)) @if let Some(policy) = view.maybe("policy") { span.why { "policy " (policy) } } }
+                (bar(&segments))
+                (legend(&segments))
+                (paused_by(&view["paused"]))
+                (rollout(&view))
+            }
             (failures(&view, id))
             (course(&live.course(id)))
             p.updated { "Changed " (time(&view.text("updatedAt"))) }

@@ -20,7 +20,7 @@ const PLACES: [(&str, &str, bool); 6] = [
     ("/fleet", "Fleet", false),
     ("/deployments", "Deployments", false),
     ("/releases", "Releases", false),
-    ("/new", "New deployment", false),
+    ("/new", "Deploy", false),
     ("/users", "Users", true),
     ("/audit", "Audit", true),
 ];

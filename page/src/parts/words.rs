@@ -47,6 +47,17 @@ pub(crate) fn spoken(word: &str) -> String {
     }
 }
 
+/// A sentence of the server, as one stands on a page.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    let end = match text.ends_with(['.', '!', '?', ':']) || text.is_empty() {
+        true => "",
+        false => ".",
+    };
+    format!("{}{}{end}", first.unwrap_or_default(), letters.as_str())
+}
+
 /// One thing, or a number of them.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!(

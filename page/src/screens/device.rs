@@ -10,7 +10,7 @@ use crate::action;
 use crate::answer::Refused;
 use crate::fields::Fields;
 use crate::parts::devices::detail;
-use crate::parts::words::{facts, maybe_time, same_as, spoken, state, time};
+use crate::parts::words::{facts, maybe_time, same_as, sentence, spoken, state, time};
 use crate::site::Site;
 use crate::visitor::Visitor;
 
@@ -83,7 +83,7 @@ fn alarms(device: &Value) -> Markup {
         (&device["identity"], &device["refused"], &device["revoked"]);
     html! {
         @if !identity.is_null() {
-            div.strip.bad { (state("degraded")) span { (identity.text("says")) " " (identity.text("next")) " " code { (identity.text("code")) } } }
+            div.strip.bad { (state("degraded")) span { (sentence(&identity.text("says"))) " " (sentence(&identity.text("next"))) " " code { (identity.text("code")) } } }
         }
         @if !refused.is_null() {
             div.strip.wait { span { "Its reports were refused " (refused.text("count")) " times, last " (time(&refused.text("at"))) " " code { (refused.text("code")) } } }
@@ -144,9 +144,11 @@ fn now(device: &Value) -> Markup {
         section aria-labelledby="now" {
             h2 #now { "Newest deployment: " a href=(format!("/deployments/{number}")) { "#" (number) } }
             ol.lane {
+                @if place.is_some() {
                 @for (index, step) in STEPS.iter().enumerate() {
                     li class=(if place.is_some_and(|place| index < place) { "done" } else if place == Some(index) { "now" } else { "next" })
                         aria-current=[(place == Some(index)).then_some("step")] { (spoken(step)) }
+                }
                 }
                 li.end { @if status.is_empty() { "not begun" } @else { (state(&status)) } }
             }
@@ -175,7 +177,7 @@ fn reasons(why: &Value) -> Markup {
     html! {
         section aria-labelledby="why" {
             h2 #why { "Why" }
-            @if !nothing.is_null() { p { (nothing.text("says")) " " (nothing.text("next")) } }
+            @if !nothing.is_null() { p { (sentence(&nothing.text("says"))) " " (sentence(&nothing.text("next"))) } }
             @for one in why.items("deployments") { (reason_of(one)) }
         }
     }
@@ -186,7 +188,7 @@ fn reason_of(one: &Value) -> Markup {
     html! {
         article.reason {
             h3 { a href=(format!("/deployments/{number}")) { "#" (number) " " (one.text("release")) } " " strong { (spoken(&one.text("why"))) } }
-            p { (one.text("says")) " " (one.text("next")) @if let Some(at) = one.maybe("at") { " " (time(&at)) } }
+            p { (sentence(&one.text("says"))) " " (sentence(&one.text("next"))) @if let Some(at) = one.maybe("at") { " " (time(&at)) } }
             details {
                 summary { "Every rule that was looked at" }
                 ul.rules { @for rule in one.items("rules") {

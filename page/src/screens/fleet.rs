@@ -38,7 +38,7 @@ pub(crate) async fn show(
     let content = html! {
         div.title {
             h1 { "Fleet" }
-            div #actions.actions { (action::form(&visitor, verb, (&[], None), ("/fleet", &html! { span.unseen { "everything" } }))) }
+            div #actions.actions { (action::form(&visitor, verb, (&[], None), ("/fleet", &html! {}))) }
         }
         div data-live="/live/fleet" { (overview::live(live)) }
         (table)
