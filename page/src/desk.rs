@@ -1,6 +1,7 @@
 //! Questions and commands of a visitor, by the command table.
 
 use axum::http::StatusCode;
+use hoist_protocol::code::Code;
 use serde_json::Value;
 
 use crate::answer::Refused;
@@ -8,6 +9,16 @@ use crate::fields::Fields;
 use crate::secret;
 use crate::site::Site;
 use crate::visitor::Visitor;
+
+/// The statuses of refusals that are more than a command that cannot be carried out.
+const STATUSES: [(Code, StatusCode); 6] = [
+    (Code::Role, StatusCode::FORBIDDEN),
+    (Code::Busy, StatusCode::SERVICE_UNAVAILABLE),
+    (Code::Deployment, StatusCode::NOT_FOUND),
+    (Code::Device, StatusCode::NOT_FOUND),
+    (Code::Group, StatusCode::NOT_FOUND),
+    (Code::Release, StatusCode::NOT_FOUND),
+];
 
 impl Site {
     /// The result of a verb for a visitor.
@@ -57,12 +68,8 @@ fn unavailable() -> Refused {
 
 fn refused(error: &Value) -> Refused {
     let code = error.text("code");
-    let status = match code.as_str() {
-        "E_ROLE" => StatusCode::FORBIDDEN,
-        "E_BUSY" => StatusCode::SERVICE_UNAVAILABLE,
-        "E_DEPLOYMENT" | "E_DEVICE" | "E_GROUP" | "E_RELEASE" => StatusCode::NOT_FOUND,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
-    };
+    let known = STATUSES.iter().find(|(known, _)| known.as_str() == code);
+    let status = known.map_or(StatusCode::UNPROCESSABLE_ENTITY, |(_, status)| *status);
     Refused::new(status, &error.text("title"), &error.text("hint"))
         .coded(&code)
         .because(&error.text("detail"))
