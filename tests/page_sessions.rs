@@ -188,6 +188,35 @@ fn a_form_is_of_its_session_small_and_done_once() {
 }
 
 #[test]
+fn a_link_of_another_site_opens_a_page_and_its_forms_change_nothing() {
+    let server = Server::start_with(&["--name", "fleet.example.com", "--no-tls"]);
+    let cookie = log_in(&server, &server.admin().token).unwrap();
+    let (site, mode) = (
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Mode", "navigate"),
+    );
+    // The browser keeps the cookie back, and asks again from a page of this server.
+    let opened = ask(&server, "GET /deployments/3", &[site, mode], "");
+    assert_eq!(opened.status, 200);
+    assert!(
+        opened.body.contains("url=/deployments/3"),
+        "{}",
+        opened.body
+    );
+    for line in [
+        "GET /live/fleet",
+        "POST /act/freeze",
+        "POST /login",
+        "GET /new/plan",
+    ] {
+        let refused = ask(&server, line, &[site, mode, ("Cookie", &cookie)], "");
+        assert_eq!(refused.status, 403, "{line}");
+    }
+    let fetched = ask(&server, "GET /fleet", &[site, ("Cookie", &cookie)], "");
+    assert_eq!(fetched.status, 403, "only who follows a link");
+}
+
+#[test]
 fn readers_beyond_the_cap_are_sent_away_and_commands_go_on() {
     let server = Server::start();
     let begin = || {

@@ -39,16 +39,27 @@ function liveness(words) {
 /** Buttons change with the state: those that fit it are fetched once. */
 async function refreshActions() {
   const actions = document.querySelector("#actions");
-  if (!actions || actions.contains(document.activeElement)) return;
+  if (!actions?.childElementCount || actions.contains(document.activeElement)) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok || answer.redirected) return;
   const fresh = parsed(await answer.text()).querySelector("#actions");
   if (fresh) actions.replaceChildren(...fresh.childNodes);
 }
 
+/** Follows a part while somebody sees it: a browser has few connections, and other tabs want some. */
 function watch(element) {
+  if (document.hidden) {
+    document.addEventListener("visibilitychange", () => watch(element), { once: true });
+    return;
+  }
   let state = element.firstElementChild?.dataset.state;
   const source = new EventSource(element.dataset.live);
+  const hide = () => {
+    source.close();
+    liveness("");
+    watch(element);
+  };
+  document.addEventListener("visibilitychange", hide, { once: true });
   source.addEventListener("part", (event) => {
     const content = parsed(event.data);
     const now = content.firstElementChild?.dataset.state;
@@ -61,9 +72,10 @@ function watch(element) {
   });
   source.addEventListener("error", () => {
     liveness("○ Not live: trying again");
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => watch(element), 10_000);
+    if (source.readyState !== EventSource.CLOSED) return;
+    document.removeEventListener("visibilitychange", hide);
+    setTimeout(() => watch(element), 10_000);
   });
-  addEventListener("pagehide", () => source.close());
 }
 
 function plan(form) {

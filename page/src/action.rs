@@ -150,7 +150,8 @@ pub(crate) fn form(
     let Some(action) = ACTIONS.iter().find(|action| action.verb == verb) else {
         return html! {};
     };
-    if !visitor.may(action.role, group) {
+    let is_all = matches!((verb, hidden), ("freeze" | "unfreeze", []));
+    if !visitor.may(action.role, group) || (is_all && !visitor.has_all_groups()) {
         return html! {};
     }
     let title = match (verb, hidden) {

@@ -17,6 +17,7 @@ use hoist_protocol::id::DeploymentId;
 use hoist_protocol::topic::View;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::time::Instant;
 
 use crate::answer::Refused;
 use crate::parts::{deployments, overview};
@@ -178,6 +179,8 @@ struct Reader {
     site: Site,
     visitor: Visitor,
     renderings: watch::Receiver<Arc<str>>,
+    /// When its session was looked at last.
+    checked: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -191,6 +194,7 @@ fn events(site: &Site, visitor: Visitor, part: &Part) -> Response {
         renderings: site.hub.watch(part),
         site: site.clone(),
         visitor,
+        checked: Instant::now(),
         _place: place,
     };
     // What was rendered before the page was, or after: the first event has it.
@@ -210,16 +214,20 @@ fn events(site: &Site, visitor: Visitor, part: &Part) -> Response {
 impl Reader {
     /// The next event; none when the session or the server ends.
     async fn event(&mut self) -> Option<Bytes> {
-        match tokio::time::timeout(ALIVE, self.renderings.changed()).await {
+        let changed = tokio::time::timeout(ALIVE, self.renderings.changed()).await;
+        if self.checked.elapsed() >= ALIVE {
+            self.checked = Instant::now();
+            if !self.visitor.still_may(&self.site) {
+                return None;
+            }
+        }
+        match changed {
             Ok(Ok(())) => {
                 let rendering = Arc::clone(&self.renderings.borrow_and_update());
                 Some(part_event(&rendering))
             }
             Ok(Err(_)) => None,
-            Err(_) => {
-                let goes_on = self.visitor.still_may(&self.site);
-                goes_on.then(|| Bytes::from_static(b": here\n\n"))
-            }
+            Err(_) => Some(Bytes::from_static(b": here\n\n")),
         }
     }
 }

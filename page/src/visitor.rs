@@ -103,7 +103,12 @@ impl Visitor {
             && (groups.is_empty() || group.is_none_or(in_group))
     }
 
-    /// The name and role, as people read them.
+    /// True if the visitor is not limited to some groups.
+    pub(crate) fn has_all_groups(&self) -> bool {
+        self.rights.groups.is_empty()
+    }
+
+    /// The role, as people read it.
     pub(crate) fn role(&self) -> &'static str {
         self.rights.role.word()
     }

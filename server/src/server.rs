@@ -31,6 +31,7 @@ use crate::data_dir::{Addresses, Announced, DataDir, Opened, ReadyFile};
 use crate::failure::{Failure, of_tls};
 use crate::lock::Lock;
 use crate::open_files;
+use crate::people::Registry;
 use crate::tls::{Encryption, TlsTerms};
 
 mod addresses;
@@ -170,14 +171,11 @@ impl Server {
             store: Arc::clone(&store),
         };
         let _leftover = std::fs::remove_file(data_dir.scratch());
-        let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         if config.mode == Mode::Recovering {
             let begun = fleet.begin(&data_dir, config.whole_too, &orchestrator);
             found.unusable = begun.await?;
         }
-        let live = orchestrator.live.clone();
-        let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
-        let door: Arc<dyn CommandDoor> = Arc::new(door);
+        let (orchestrator, door, live) = deciding(orchestrator, store, &registry);
         let (stop, (ready, is_ready)) = (watch::Sender::new(false), watch::channel(false));
         let hosts = hosts(http, &config.names, shown.as_ref());
         let state = HttpState {
@@ -368,6 +366,18 @@ fn decides(
         health,
         live: LiveViews::default(),
     }
+}
+
+/// An orchestrator, its door for commands by HTTP, and the views that it publishes.
+fn deciding(
+    config: OrchestratorConfig,
+    store: Arc<SledStore>,
+    registry: &Arc<Registry>,
+) -> (Orchestrator, Arc<dyn CommandDoor>, LiveViews) {
+    let live = config.live.clone();
+    let directory = Arc::clone(registry) as Arc<dyn Directory>;
+    let (orchestrator, door) = Orchestrator::new(config, store, directory);
+    (orchestrator, Arc::new(door), live)
 }
 
 /// Runs a part that only ends when the server stops.

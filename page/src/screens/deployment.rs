@@ -62,9 +62,11 @@ fn actions(visitor: &Visitor, number: u32, detail: &Value) -> Markup {
         action::form(visitor, verb, about, (&back, inner))
     };
     let (state, none) = (detail.text("state"), html! {});
+    // So that no other phase is approved by mistake.
+    let phase = html! { input type="hidden" name="phase" value=(detail["phase"].number("index")); };
     let waits = state == "active" && detail["phase"].text("state") == "waiting-approval";
     html! {
-        @if waits { (form("approve", &none)) }
+        @if waits { (form("approve", &phase)) }
         @if state == "active" { (form("pause", &reason("pause"))) }
         @if state == "paused" { (form("resume", &none)) }
         @if detail["counts"].number("failed") > 0 && state == "active" { (form("retry", &none)) }

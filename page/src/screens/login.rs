@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hoist_protocol::id::sha256;
@@ -16,12 +16,15 @@ use crate::site::{Opening, Site, Transport};
 use crate::visitor::{COOKIE, Visitor};
 
 /// The form.
-pub(crate) async fn show(State(site): State<Site>, RawQuery(query): RawQuery) -> Response {
-    let query = Form::of_query(query.as_deref());
+pub(crate) async fn show(State(site): State<Site>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let query = Form::of_query(parts.uri.query());
     let content = content(&site, own_path(query.get("to")), None);
     let mut answer = page(StatusCode::OK, frame::plain("Log in", None, &content));
-    // A cookie that leads here is good for nothing any more.
-    set_cookie(&site, answer.headers_mut(), "", 0);
+    if Visitor::of(&site, &parts).is_none() {
+        // A cookie that leads here is good for nothing any more.
+        set_cookie(&site, answer.headers_mut(), "", 0);
+    }
     answer
 }
 
