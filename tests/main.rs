@@ -55,6 +55,7 @@ mod packing;
 mod page;
 mod page_access;
 mod page_hostile;
+mod page_readers;
 mod page_sessions;
 mod people;
 mod plan;

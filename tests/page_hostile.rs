@@ -60,6 +60,7 @@ fn encoded(text: &str) -> String {
 
 #[test]
 fn texts_of_operators_and_links_stay_texts() {
+    // bad-inputs row 92
     let server = Server::start();
     let Some(visit) = Visit::logged_in(&server, &server.admin().token) else {
         return;
@@ -141,6 +142,7 @@ fn set(client: &Client, n: usize, payload: &str) -> Vec<(String, Option<String>)
 
 #[test]
 fn the_output_of_scripts_stays_text() {
+    // bad-inputs row 92
     let server = Server::start();
     let Some(visit) = Visit::logged_in(&server, &server.admin().token) else {
         return;

@@ -92,6 +92,7 @@ fn without_a_session_this_machine_reads_and_changes_nothing() {
 
 #[test]
 fn a_wrong_token_and_a_stolen_or_ended_session_lead_to_the_login() {
+    // bad-inputs row 89
     let server = Server::start();
     let wrong = ask(&server, "POST /login", &[], "token=wrong");
     assert_eq!(wrong.status, 401);
@@ -113,6 +114,7 @@ fn a_wrong_token_and_a_stolen_or_ended_session_lead_to_the_login() {
 
 #[test]
 fn a_session_ends_when_its_user_is_removed_or_changed() {
+    // bad-inputs row 89
     let server = Server::start();
     let made = server.hoist_ok(&["user", "add", "vera", "--role", "viewer"]);
     let cookie = log_in(&server, &token(&made)).unwrap();
@@ -129,6 +131,7 @@ fn a_session_ends_when_its_user_is_removed_or_changed() {
 
 #[test]
 fn a_form_is_of_its_session_small_and_done_once() {
+    // bad-inputs row 90
     let server = Server::start();
     let (token, admin) = (server.admin().token, server.client());
     let (cookie, other) = (
@@ -189,6 +192,7 @@ fn a_form_is_of_its_session_small_and_done_once() {
 
 #[test]
 fn a_link_of_another_site_opens_a_page_and_its_forms_change_nothing() {
+    // bad-inputs row 89
     let server = Server::start_with(&["--name", "fleet.example.com", "--no-tls"]);
     let cookie = log_in(&server, &server.admin().token).unwrap();
     let (site, mode) = (
@@ -218,6 +222,7 @@ fn a_link_of_another_site_opens_a_page_and_its_forms_change_nothing() {
 
 #[test]
 fn readers_beyond_the_cap_are_sent_away_and_commands_go_on() {
+    // bad-inputs row 91
     let server = Server::start();
     let begin = || {
         let mut stream = TcpStream::connect(server.http()).unwrap();

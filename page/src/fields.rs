@@ -94,6 +94,7 @@ mod tests {
 
     #[test]
     fn nothing_hides_in_a_text() {
+        // bad-inputs row 92
         assert_eq!(visible("plain ü 漢\n"), "plain ü 漢\n");
         assert_eq!(visible("\u{1b}[31mred"), "\\u{1b}[31mred");
         assert_eq!(visible("a\u{202e}b\u{200b}c"), "a\\u{202e}b\\u{200b}c");

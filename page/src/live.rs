@@ -257,6 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_readers_of_a_part_share_one_rendering_and_the_last_ends_it() {
+        // bad-inputs row 91
         let (stop, stopped) = watch::channel(false);
         let hub = Hub::new(LiveViews::default(), stopped);
         let readers: Vec<_> = (0..500).map(|_| hub.watch(&Part::Fleet)).collect();

@@ -135,6 +135,7 @@ mod tests {
 
     #[test]
     fn a_session_lasts_for_its_life_and_no_longer() {
+        // bad-inputs row 89
         let (sessions, now) = (Sessions::default(), Instant::now());
         let cookie = open(&sessions, "ann", now);
         assert!(sessions.find(&cookie, now + LIFE / 2).is_some());
