@@ -89,7 +89,7 @@ fn five_hundred_readers_of_a_rollout_cost_the_server_nothing() {
     let release = Release::write(server.scratch(), "app", "1.0.0", 1, "content");
     server.release(release.dir());
     let alone = p99(&server, 1);
-    let pace = json!({"rollout": {"startsPerMinute": 600}});
+    let pace = json!({"spreadSecs": 5});
     operator.deploy("app@1.0.0", "sim", &pace);
     let readers: Vec<TcpStream> = (0..READERS).map(|_| begin(&server)).collect();
     let (end, settled) = (AtomicBool::new(false), AtomicUsize::new(0));

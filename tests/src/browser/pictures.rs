@@ -22,7 +22,7 @@ pub const AGENT: &str = "hoist-agent";
 /// Longest wait for the fleet to be as it is shown.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The pages, and the names of their pictures.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 5] = [
     ("fleet", "/fleet"),
     ("deployment", "/deployments/1"),
     ("device", "/devices/press-07"),
@@ -30,7 +30,6 @@ const PAGES: [(&str, &str); 6] = [
         "new",
         "/new?release=hello@1.0.0&group=pumps&phases=5%25,50%25",
     ),
-    ("releases", "/releases"),
     ("audit", "/audit"),
 ];
 /// Windows, and the colors that are preferred there.
@@ -62,7 +61,7 @@ pub fn take(into: &Path) -> Result<(), Failed> {
         for (name, path) in PAGES {
             browser.open(&format!("{}{path}", stage.http));
             browser.wait_text("h1", |text| !text.is_empty());
-            fs::write(into.join(format!("{name}-{look}.png")), browser.picture())?;
+            fs::write(into.join(format!("{name}-{look}.webp")), browser.picture())?;
         }
     }
     Ok(())
