@@ -16,11 +16,13 @@ const ARROWS: &[(&str, &[&str])] = &[
         "hoist-orchestrator",
         &["hoist-protocol", "hoist-net", "hoist-orchestrator-core"],
     ),
+    ("hoist-page", &["hoist-protocol", "hoist-orchestrator"]),
     ("hoist-device-client", &["hoist-protocol", "hoist-net"]),
     ("hoist-broker-config", &["hoist-protocol", "hoist-net"]),
     (
         "hoist-server",
         &[
+            "hoist-page",
             "hoist-protocol",
             "hoist-orchestrator-core",
             "hoist-orchestrator",

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::artifacts::ArtifactDirectory;
 use crate::events::EventNews;
 use crate::health::Health;
+use crate::live::LiveViews;
 use crate::metrics::Metrics;
 use crate::mqtt::MqttLogin;
 use crate::specs::SpecFolder;
@@ -58,6 +59,8 @@ pub struct OrchestratorConfig {
     pub metrics: Metrics,
     /// Whom it tells that there are more events.
     pub events: EventNews,
+    /// Where published views are shown from in this process.
+    pub live: LiveViews,
 }
 
 /// The keys an orchestrator works with; the root and release keys stay elsewhere.

@@ -10,6 +10,7 @@ pub mod events;
 pub mod health;
 pub mod http;
 mod line;
+pub mod live;
 pub mod metrics;
 pub mod mqtt;
 mod pass;

@@ -229,7 +229,11 @@ impl Service {
         };
         let engine = Engine::new(signer, settings(&config), &instance, known);
         Ok(Self {
-            views: Views::new(Arc::clone(&store), topics.clone(), config.health.clone()),
+            views: Views::new(
+                Arc::clone(&store),
+                topics.clone(),
+                (config.health.clone(), config.live.clone()),
+            ),
             refusals: Refusals::default(),
             held: Vec::new(),
             clock: UptimeClock::new(instance.uptime_ms, &config),

@@ -15,6 +15,7 @@ use hoist_orchestrator_core::reply::{API_VERSION, FrozenItem};
 use hoist_protocol::topic::{Topic, Topics, View};
 
 use crate::health::{Health, Problem};
+use crate::live::LiveViews;
 use crate::query::read;
 use crate::rows::{self, ReadError};
 use crate::store::Store;
@@ -40,12 +41,18 @@ pub(crate) struct Views {
     /// The freeze of everything, as of the last look at all views.
     frozen: Option<FrozenItem>,
     health: Health,
+    live: LiveViews,
 }
 
 impl Views {
-    pub(crate) fn new(store: Arc<dyn Store>, topics: Topics, health: Health) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        topics: Topics,
+        (health, live): (Health, LiveViews),
+    ) -> Self {
         Self {
             health,
+            live,
             store,
             topics,
             changed: BTreeSet::new(),
@@ -129,6 +136,7 @@ impl Views {
                 Some(Ok(json)) => json,
                 None => Vec::new(),
             };
+            self.live.put(&view, &payload);
             let message = Outgoing::retained(topic, payload);
             if connection.publish(message).await.is_err() {
                 // Everything is published again on the next connection.

@@ -17,6 +17,8 @@ use hoist_orchestrator_core::api::command::{UserAdd, UserRemove};
 use hoist_orchestrator_core::model::error::{Code, Rejection};
 use hoist_orchestrator_core::model::row::Revocation;
 use hoist_orchestrator_core::reply::UserItem;
+use hoist_page::LOCAL_READER;
+use hoist_protocol::access::Role;
 use hoist_protocol::enroll::ClaimSecret;
 use hoist_protocol::envelope::PublicKey;
 use hoist_protocol::id::{ClaimId, DeviceId, GroupId, IdError, Namespace, UserId};
@@ -188,13 +190,12 @@ impl People for Registry {
 }
 
 impl TokenAuth for Registry {
-    fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
-        let hash = credentials::hash_user_token(token);
+    fn user_with(&self, token_sha256: &[u8; 32]) -> Option<(UserId, Rights)> {
         let user = self
             .users
             .list()
             .into_iter()
-            .find(|user| user.token_sha256 == hash)?;
+            .find(|user| user.token_sha256 == *token_sha256)?;
         let rights = Rights {
             role: user.role,
             groups: user.groups,
@@ -205,6 +206,12 @@ impl TokenAuth for Registry {
 
 impl Directory for Registry {
     fn rights_of(&self, user: &UserId) -> Option<Rights> {
+        if user.as_str() == LOCAL_READER {
+            return Some(Rights {
+                role: Role::Viewer,
+                groups: Vec::new(),
+            });
+        }
         let user = self.users.find(user)?;
         Some(Rights {
             role: user.role,
@@ -289,11 +296,9 @@ fn name(field: &str, error: &IdError) -> Rejection {
 }
 
 fn parse(user: &UserAdd) -> Result<User, Rejection> {
-    if user.user == SERVICE_USER {
-        return Err(Rejection::new(
-            Code::UserExists,
-            format!("{SERVICE_USER} is the server itself"),
-        ));
+    if [SERVICE_USER, LOCAL_READER].contains(&user.user.as_str()) {
+        let why = format!("{} is the server itself", user.user);
+        return Err(Rejection::new(Code::UserExists, why));
     }
     // In the order given, each once. A group may be made later.
     let mut groups: Vec<GroupId> = Vec::new();

@@ -13,7 +13,8 @@ use hoist_orchestrator::artifacts::{ArtifactDirectory, UploadLimits};
 use hoist_orchestrator::config::{Directory, Keys, OrchestratorConfig};
 use hoist_orchestrator::events::EventNews;
 use hoist_orchestrator::health::Health;
-use hoist_orchestrator::http::{self, EventReaders, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::http::{self, CommandDoor, EventReaders, HttpLimits, HttpState, Scratch};
+use hoist_orchestrator::live::LiveViews;
 use hoist_orchestrator::metrics::Metrics;
 use hoist_orchestrator::mqtt::MqttLogin;
 use hoist_orchestrator::service::Orchestrator;
@@ -32,6 +33,7 @@ use crate::data_dir::{Addresses, Announced, DataDir, Opened, ReadyFile};
 use crate::failure::{Failure, of_tls};
 use crate::lock::Lock;
 use crate::open_files;
+use crate::people::Registry;
 use crate::tls::{Encryption, TlsTerms};
 
 mod addresses;
@@ -41,6 +43,7 @@ mod examination;
 mod fleet;
 mod key_watch;
 mod opening;
+mod page;
 mod quiet;
 
 pub use fleet::Fleet;
@@ -168,18 +171,18 @@ impl Server {
         let follower = opening::follower((&data_dir, &config), &store, telling.clone());
         let orchestrator = decides(&config, told, (artifacts.clone(), specs), telling);
         let fleet = Fleet::of(&store);
-        let directory = Arc::clone(&registry) as Arc<dyn Directory>;
         if config.mode == Mode::Recovering {
             let begun = fleet.begin(&data_dir, config.whole_too, &orchestrator);
             found.unusable = begun.await?;
         }
-        let (orchestrator, door) = Orchestrator::new(orchestrator, store, directory);
+        let (orchestrator, door, live) = deciding(orchestrator, store, &registry);
         let (stop, (ready, is_ready)) = (watch::Sender::new(false), watch::channel(false));
         let hosts = hosts(http, &config.names, shown.as_ref());
         let state = HttpState {
             artifacts,
+            page: page::routes(&config, http, (&registry, &door, live), stop.subscribe()),
             bearers: registry,
-            commands: Arc::new(door),
+            commands: door,
             store: SledStore::clone(&fleet.store),
             scratch: Scratch::new(data_dir.scratch()),
             ready: is_ready.clone(),
@@ -365,7 +368,20 @@ fn decides(
         health,
         metrics,
         events,
+        live: LiveViews::default(),
     }
+}
+
+/// An orchestrator, its door for commands by HTTP, and the views that it publishes.
+fn deciding(
+    config: OrchestratorConfig,
+    store: Arc<SledStore>,
+    registry: &Arc<Registry>,
+) -> (Orchestrator, Arc<dyn CommandDoor>, LiveViews) {
+    let live = config.live.clone();
+    let directory = Arc::clone(registry) as Arc<dyn Directory>;
+    let (orchestrator, door) = Orchestrator::new(config, store, directory);
+    (orchestrator, Arc::new(door), live)
 }
 
 /// Runs a part that only ends when the server stops.

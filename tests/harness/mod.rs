@@ -8,6 +8,7 @@ pub mod meddler;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod operator;
+pub mod page;
 pub mod process;
 pub mod release;
 pub mod rendered;

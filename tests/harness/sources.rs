@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The crates that become programs.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "broker-config",
     "cli",
     "device-client",
     "net",
     "orchestrator",
     "orchestrator-core",
+    "page",
     "protocol",
     "server",
 ];

@@ -37,7 +37,7 @@ const STOP_MOST: Duration = Duration::from_secs(3);
 
 /// The address at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub struct Peer(pub IpAddr);
 
 /// Every limit with its reason.
 #[derive(Debug, Clone, Copy)]

@@ -27,7 +27,7 @@ use axum::routing::{get, post};
 use hoist_net::tls::server::Acceptor;
 use hoist_orchestrator_core::model::row::Deed;
 use hoist_protocol::code::Code;
-use hoist_protocol::id::UserId;
+use hoist_protocol::id::{UserId, sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -39,14 +39,19 @@ use crate::store::sled::SledStore;
 
 pub use backup::Scratch;
 pub use events::EventReaders;
-pub use listener::HttpLimits;
+pub use listener::{HttpLimits, Peer};
 use refusal::{Text, refusal, too_slow};
 pub use sites::Hosts;
 
 /// The owners of bearer tokens.
 pub trait TokenAuth: Send + Sync {
+    /// The user of the token with this SHA-256, and what it may do.
+    fn user_with(&self, token_sha256: &[u8; 32]) -> Option<(UserId, Rights)>;
+
     /// The user of a token, and what it may do.
-    fn user_of(&self, token: &str) -> Option<(UserId, Rights)>;
+    fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
+        self.user_with(&sha256(token.as_bytes()))
+    }
 }
 
 /// Commands that came by HTTP, on their way into the loop.
@@ -91,6 +96,8 @@ pub struct HttpState {
     pub limits: HttpLimits,
     /// The hosts that it goes by.
     pub hosts: Hosts,
+    /// The pages for people.
+    pub page: Router,
     /// Speaks TLS with everybody who comes in; without it nothing is encrypted.
     pub tls: Option<Acceptor>,
 }
@@ -102,6 +109,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let (limits, tls, hosts) = (state.limits, state.tls.clone(), state.hosts.clone());
+    let page = state.page.clone();
     let router = Router::new()
         .route("/artifacts/{id}", get(artifact::get).put(artifact::put))
         .route("/api/v1/events", get(events::get))
@@ -123,8 +131,9 @@ pub async fn serve(
             refusal(StatusCode::METHOD_NOT_ALLOWED, Code::Path, title, "")
         })
         .layer(map_response(refusal::as_json))
-        .layer(from_fn_with_state(hosts, sites::refuse_others))
-        .with_state(state);
+        .with_state(state)
+        .merge(page)
+        .layer(from_fn_with_state(hosts, sites::refuse_others));
     listener::serve((listener, tls), router, limits, shutdown).await;
 }
 

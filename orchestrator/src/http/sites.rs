@@ -18,7 +18,23 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The purpose of a request, as a browser says it.
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// What anybody may open by a link: it changes nothing and tells no page anything.
-const OPENED_BY_LINKS: [&str; 3] = ["/livez", "/readyz", "/artifacts/"];
+const OPENED_BY_LINKS: [&str; 15] = [
+    "/livez",
+    "/readyz",
+    "/artifacts/",
+    "/",
+    "/login",
+    "/fleet",
+    "/deployments",
+    "/deployments/",
+    "/devices/",
+    "/groups/",
+    "/releases",
+    "/new",
+    "/search",
+    "/users",
+    "/audit",
+];
 
 /// The hosts that a server goes by. Clones are the same.
 #[derive(Debug, Clone)]
@@ -127,7 +143,7 @@ fn is_opened(request: &Request) -> bool {
         && !headers.contains_key(header::ORIGIN)
         && OPENED_BY_LINKS
             .iter()
-            .any(|open| match open.ends_with('/') {
+            .any(|open| match open.len() > 1 && open.ends_with('/') {
                 true => path.starts_with(open),
                 false => path == *open,
             })

@@ -65,6 +65,7 @@ impl Site {
             ready: receiver,
             limits,
             hosts: Hosts::new([127, 0, 0, 1].into(), ["fleet.example.com".to_owned()]),
+            page: Router::new(),
             tls: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

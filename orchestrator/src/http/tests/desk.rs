@@ -10,8 +10,10 @@ pub(super) struct Desk {
 }
 
 impl TokenAuth for Desk {
-    fn user_of(&self, token: &str) -> Option<(UserId, Rights)> {
-        let (user, role, groups) = match token {
+    fn user_with(&self, token_sha256: &[u8; 32]) -> Option<(UserId, Rights)> {
+        let known = ["deployer", "admin", "admin of eu", "viewer"];
+        let is_shown = |token: &&str| sha256(token.as_bytes()) == *token_sha256;
+        let (user, role, groups) = match known.into_iter().find(is_shown)? {
             "deployer" => ("dora", Role::Deployer, Vec::new()),
             "admin" => ("ann", Role::Admin, Vec::new()),
             "admin of eu" => ("eva", Role::Admin, vec!["eu".parse().unwrap()]),

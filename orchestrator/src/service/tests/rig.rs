@@ -183,6 +183,7 @@ fn config(artifacts: &Path) -> OrchestratorConfig {
         health,
         metrics: Metrics::default(),
         events: EventNews::default(),
+        live: crate::live::LiveViews::default(),
     }
 }
 
