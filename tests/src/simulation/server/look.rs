@@ -98,7 +98,7 @@ impl Server {
     /// Deployments that wait for people: those that are paused, and the phases, from 1, that
     /// nobody has approved yet.
     pub fn waits_for_people(&self) -> impl Iterator<Item = (DeploymentId, Option<u32>)> {
-        self.deployments().filter_map(|id| {
+        self.deployments().filter_map(move |id| {
             let row = self.row(&DeploymentKey(id))?;
             let course = self.row(&RolloutKey(id));
             let waits = course.filter(|course| {

@@ -1,6 +1,6 @@
 //! A mirror in parts, and put together from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hoist_protocol::id::{DeploymentId, SessionCounter, Shard};
 
