@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hoist_orchestrator_core::model::row::{
-    CounterRow, DeploymentRow, DeviceRow, FleetFreezeRow, GroupRow, RecordRow, RecordState,
-    RolloutRow,
+    CounterRow, DeploymentRow, DeviceRow, FleetFreezeRow, RecordRow, RecordState, RolloutRow,
 };
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
@@ -15,7 +14,7 @@ use hoist_protocol::codec::{Message, decode};
 use hoist_protocol::id::{DeploymentId, GroupId, Resync, Shard, UserId};
 use serde::Serialize;
 
-use super::super::line::{Line, device_id, device_number};
+use super::super::line::{device_id, device_number};
 use super::super::server::{Committed, Server};
 use super::super::truth::Ending;
 use super::tally::Tally;

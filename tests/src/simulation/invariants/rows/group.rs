@@ -6,6 +6,8 @@ use hoist_orchestrator_core::model::key::{DeploymentKey, GroupKey};
 use hoist_orchestrator_core::model::row::GroupRow;
 use hoist_orchestrator_core::model::txn::Write;
 
+use hoist_protocol::id::GroupId;
+
 use super::super::super::line::Line;
 use super::super::super::server::Server;
 use super::super::{Broken, hold};
@@ -19,7 +21,7 @@ impl Mirror {
             .0
             .get(1..)
             .and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let Some(group) = text.and_then(|text| text.parse().ok()) else {
+        let Some(group): Option<GroupId> = text.and_then(|text| text.parse().ok()) else {
             return Ok(());
         };
         match row::<GroupRow>(write)?.is_some_and(|row| row.frozen.is_some()) {
