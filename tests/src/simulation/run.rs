@@ -340,6 +340,7 @@ pub fn rest(world: &mut World) -> Result<(), Broken> {
                 Some(0) | None if world.server.is_quiet() => return Ok(()),
                 Some(_) if world.server.is_quiet() && world.only_looks() => return Ok(()),
                 Some(ms) => {
+                    let ms = world.looked_past_ms().unwrap_or(ms);
                     world.apply(Choice::Wait(ms))?;
                     Choice::Review
                 }

@@ -198,14 +198,26 @@ impl World {
 
     /// Milliseconds until something wants to happen by itself, if anything does.
     pub fn next_due_ms(&self) -> Option<u64> {
+        let devices = self.devices_due_ms();
+        let server = self.server.next_due_ms(self.unix_ms);
+        let echo = (!self.server.is_quiet()).then_some(ECHO_MS);
+        devices.into_iter().chain(server).chain(echo).min()
+    }
+
+    fn devices_due_ms(&self) -> Option<u64> {
         let device = |device: &Arc<Device>| {
             let at = device.next_timeout()?;
             Some(at.saturating_sub(device.clock_ms(self.unix_ms)))
         };
-        let devices = self.devices.iter().filter_map(device);
-        let server = self.server.next_due_ms(self.unix_ms);
-        let echo = (!self.server.is_quiet()).then_some(ECHO_MS);
-        devices.chain(server).chain(echo).min()
+        self.devices.iter().filter_map(device).min()
+    }
+
+    /// Milliseconds until a device wants something, while the server only looks again and again: a
+    /// window may open in days only.
+    pub fn looked_past_ms(&self) -> Option<u64> {
+        let is_calm = self.unix_ms - self.moved_ms > CALM_MS;
+        let only_looks = is_calm && self.server.is_quiet() && self.server.only_looks();
+        self.devices_due_ms().filter(|_| only_looks)
     }
 
     /// True if nothing is due by itself but that rollouts are looked at, for so long already that no
