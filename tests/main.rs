@@ -79,6 +79,7 @@ mod restore;
 mod retention;
 mod revocation;
 mod rollout;
+mod rollouts;
 mod rooms;
 mod scenario;
 mod secrets;

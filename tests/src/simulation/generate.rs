@@ -10,6 +10,10 @@ use super::world::World;
 
 use std::sync::Arc;
 
+mod rollouts;
+
+pub use rollouts::{go_on, has_rollouts};
+
 /// One seed in so many makes a world of few devices and many deployments.
 const MANY_DEPLOYMENTS: u64 = 16;
 
@@ -36,6 +40,10 @@ pub fn world(seed: u64, devices: Option<u16>) -> World {
         let catalog = Catalog::generate(&mut rng);
         let orders = orders(&mut rng, count, &catalog);
         (catalog, orders)
+    };
+    let orders = match has_rollouts(seed, devices) {
+        true => rollouts::add(seed, count, orders),
+        false => orders,
     };
     let special: Vec<bool> = (0..count).map(|_| rng.u8(..) < 60).collect();
     let mut world = World::new(count, catalog, Dice::Seeded(rng));

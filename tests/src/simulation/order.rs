@@ -1,9 +1,12 @@
 //! The acts of operators in the model, in the words of the command line, so that a log and a
 //! scenario file read alike.
 
+use std::collections::BTreeMap;
+
+use hoist_orchestrator_core::api::command::rollout::Rollout;
 use hoist_orchestrator_core::api::command::{
-    Abort, Command, Deploy, DeviceAdd, DeviceHold, DeviceLabel, DeviceMove, DeviceRemove, Freeze,
-    GroupCreate, Limit, ReleaseAdd, Retry, Unfreeze,
+    Abort, Approve, Command, Deploy, DeviceAdd, DeviceHold, DeviceLabel, DeviceMove, DeviceRemove,
+    Freeze, GroupCreate, Limit, Pause, ReleaseAdd, Resume, Retry, Unfreeze,
 };
 use hoist_orchestrator_core::api::request::CommandInput;
 use hoist_orchestrator_core::engine::input::Input;
@@ -41,9 +44,10 @@ impl Order {
     /// What cannot be understood.
     pub fn input(&mut self, catalog: &Catalog, now_ms: u64) -> Result<Input, String> {
         if self.given.is_none() {
-            let (command, release) = parse(&self.text, catalog, now_ms)?;
+            let (text, user) = by(&self.text);
+            let (command, release) = parse(text, catalog, now_ms)?;
             self.given = Some(Box::new(CommandInput {
-                user: "operator".parse().expect("a valid id"),
+                user: user.parse().expect("a valid id"),
                 role: Some(Role::Admin),
                 groups: Vec::new(),
                 request: format!("r{}", self.number).parse().expect("a valid id"),
@@ -61,6 +65,11 @@ impl Order {
     }
 }
 
+/// A command and the user who gives it: `approve 1 --as anna`.
+fn by(text: &str) -> (&str, &str) {
+    text.rsplit_once(" --as ").unwrap_or((text, "operator"))
+}
+
 /// A command's words: those in order, and those behind flags.
 struct Words<'a> {
     plain: Vec<&'a str>,
@@ -73,7 +82,7 @@ impl<'a> Words<'a> {
         let (mut plain, mut flags) = (Vec::new(), Vec::new());
         while let Some(word) = words.next() {
             match word.strip_prefix("--") {
-                Some(flag @ ("dry-run" | "lift")) => flags.push((flag, "")),
+                Some(flag @ ("dry-run" | "lift" | "urgent")) => flags.push((flag, "")),
                 Some(flag) => {
                     let value = words
                         .next()
@@ -89,6 +98,19 @@ impl<'a> Words<'a> {
     fn take(&mut self, flag: &str) -> Option<&'a str> {
         let place = self.flags.iter().position(|(name, _)| *name == flag)?;
         Some(self.flags.remove(place).1)
+    }
+
+    /// `--label site=a`
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        let label = self.take("label").and_then(|text| text.split_once('='));
+        let owned = label.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        owned.into_iter().collect()
+    }
+
+    /// A rollout in the JSON of `deploy`, without blanks.
+    fn rollout(&mut self) -> Result<Option<Rollout>, String> {
+        let rollout = self.take("rollout").map(serde_json::from_str).transpose();
+        rollout.map_err(|error| error.to_string())
     }
 
     fn number(&mut self, flag: &str) -> Result<Option<u32>, String> {
@@ -191,6 +213,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             device: (*device).to_owned(),
             group: words.take("group").map(str::to_owned),
             device_type: words.take("type").map(str::to_owned),
+            labels: words.labels(),
             ..DeviceAdd::default()
         }),
         ["device", "remove", device] => Command::DeviceRemove(DeviceRemove {
@@ -234,6 +257,20 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
                 .then(|| devices.iter().map(|device| (*device).to_owned()).collect()),
             dry_run: words.take("dry-run").is_some(),
         }),
+        ["pause", id] => Command::Pause(Pause {
+            deployment: number(id)?,
+            reason: None,
+            dry_run: false,
+        }),
+        ["resume", id] => Command::Resume(Resume {
+            deployment: number(id)?,
+            dry_run: false,
+        }),
+        ["approve", id] => Command::Approve(Approve {
+            deployment: number(id)?,
+            phase: words.number("phase")?,
+            dry_run: false,
+        }),
         ["abort", id] => Command::Abort(Abort {
             deployment: number(id)?,
             reason: None,
@@ -270,6 +307,12 @@ fn deploy(name: &str, words: &mut Words<'_>, now_ms: u64) -> Result<Command, Str
         timeout_secs: words.seconds("timeout")?,
         attempts: words.number("attempts")?,
         spread_secs: words.seconds("spread")?,
+        urgent: words.take("urgent").is_some(),
+        selector: words.take("selector").map(str::to_owned),
+        devices: words
+            .take("devices")
+            .map(|text| text.split(',').map(str::to_owned).collect()),
+        rollout: words.rollout()?,
         dry_run: words.take("dry-run").is_some(),
         ..Deploy::default()
     }))

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hoist_orchestrator_core::reply::Answer;
-use hoist_protocol::id::{DeploymentId, Round};
+use hoist_protocol::id::{DeploymentId, Round, UserId};
 
 use super::broker::{Broker, Payload};
 use super::catalog::Catalog;
@@ -26,6 +26,9 @@ pub const START_MS: u64 = 1_700_002_800_000;
 const STEP_MS: u64 = 1;
 /// Longest time in one step of waiting, in which no timer may be overrun, ms.
 const ECHO_MS: u64 = 10_000;
+
+/// Longer than anybody waits for in a rollout, ms.
+const CALM_MS: u64 = 2 * 3_600_000;
 
 /// Everything there is.
 #[derive(Clone)]
@@ -70,6 +73,8 @@ pub struct World {
     pub removed: BTreeSet<u16>,
     /// The time that a step takes, ms.
     pub step_ms: u64,
+    /// When something was published or done last, true Unix ms.
+    pub moved_ms: u64,
 }
 
 /// The events that the invariants have to look at, in the order in which they do.
@@ -81,6 +86,8 @@ pub struct Told {
     pub committed: Vec<Committed>,
     /// Deployments of which everything failed is tried again, and the round of that.
     pub retried: Vec<(DeploymentId, Round)>,
+    /// Users who approved a phase of a rollout that waited for them.
+    pub approved: Vec<((DeploymentId, u32), UserId)>,
     /// The deeds of devices.
     pub deeds: Vec<(u16, Deed)>,
 }
@@ -111,6 +118,7 @@ impl World {
             leaving: BTreeSet::new(),
             removed: BTreeSet::new(),
             step_ms: STEP_MS,
+            moved_ms: START_MS,
         }
     }
 
@@ -150,12 +158,21 @@ impl World {
     /// The first that is broken by it.
     pub fn check(&mut self) -> Result<(), Broken> {
         let told = std::mem::take(&mut self.told);
-        for (line, payload) in told.published {
-            Arc::make_mut(&mut self.watch.rows).published(line, payload.as_ref())?;
+        if !told.published.is_empty() || !told.deeds.is_empty() {
+            self.moved_ms = self.unix_ms;
+        }
+        for (of, user) in told.approved {
+            self.watch.approved(of, user);
+        }
+        for (line, payload) in &told.published {
+            Arc::make_mut(&mut self.watch.rows).published(*line, payload.as_ref())?;
         }
         for committed in told.committed {
             self.watch
                 .committed(&committed, self.uptime_ms, &self.server)?;
+        }
+        for (line, _) in &told.published {
+            self.watch.rows.lists(*line)?;
         }
         for (id, round) in told.retried {
             self.watch.rows.retried(id, round)?;
@@ -165,7 +182,8 @@ impl World {
             let session = self.broker.session(number);
             let word = session.and_then(|session| session.inbox.front(Line::Device(number)));
             let told = word.is_none();
-            self.watch.did(device, deed, told, self.unix_ms)?;
+            let time = (self.unix_ms, self.uptime_ms);
+            self.watch.did(device, deed, told, time)?;
         }
         Ok(())
     }
@@ -180,14 +198,34 @@ impl World {
 
     /// Milliseconds until something wants to happen by itself, if anything does.
     pub fn next_due_ms(&self) -> Option<u64> {
+        let devices = self.devices_due_ms();
+        let server = self.server.next_due_ms(self.unix_ms);
+        let echo = (!self.server.is_quiet()).then_some(ECHO_MS);
+        devices.into_iter().chain(server).chain(echo).min()
+    }
+
+    fn devices_due_ms(&self) -> Option<u64> {
         let device = |device: &Arc<Device>| {
             let at = device.next_timeout()?;
             Some(at.saturating_sub(device.clock_ms(self.unix_ms)))
         };
-        let devices = self.devices.iter().filter_map(device);
-        let server = self.server.next_due_ms(self.unix_ms);
-        let echo = (!self.server.is_quiet()).then_some(ECHO_MS);
-        devices.chain(server).chain(echo).min()
+        self.devices.iter().filter_map(device).min()
+    }
+
+    /// Milliseconds until a device wants something, while the server only looks again and again: a
+    /// window may open in days only.
+    pub fn looked_past_ms(&self) -> Option<u64> {
+        let is_calm = self.unix_ms - self.moved_ms > CALM_MS;
+        let only_looks = is_calm && self.server.is_quiet() && self.server.only_looks();
+        self.devices_due_ms().filter(|_| only_looks)
+    }
+
+    /// True if nothing is due by itself but that rollouts are looked at, for so long already that no
+    /// time of theirs is still to come.
+    pub fn only_looks(&self) -> bool {
+        let device = |device: &Arc<Device>| device.next_timeout().is_some();
+        let is_calm = self.unix_ms - self.moved_ms > CALM_MS;
+        is_calm && !self.devices.iter().any(device) && self.server.only_looks()
     }
 
     /// The number of a registered device, if the model knows it.

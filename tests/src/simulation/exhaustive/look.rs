@@ -184,6 +184,7 @@ fn look_at_told(told: &Told, canon: &mut Canon) {
         published,
         committed,
         retried,
+        approved,
         deeds,
     } = told;
     for (line, payload) in published {
@@ -195,5 +196,5 @@ fn look_at_told(told: &Told, canon: &mut Canon) {
             canon.put((&write.key.0, &write.bytes));
         }
     }
-    canon.put((retried, deeds));
+    canon.put((retried, approved, deeds));
 }

@@ -4,21 +4,28 @@ use hoist_protocol::id::{DeploymentId, Round};
 
 use super::super::device::Device;
 use super::super::truth::{Deed, Ending};
-use super::{Broken, Watch, hold};
+use super::{Broken, Watch, hold, rollout};
 
 pub(super) fn check(
     watch: &mut Watch,
     device: &Device,
     deed: Deed,
     told: bool,
-    unix_ms: u64,
+    time: (u64, u64),
 ) -> Result<(), Broken> {
     match deed {
         Deed::Started(id, round) => {
-            started(watch, device, id, round, unix_ms)?;
-            took_part(watch, device, id, told)
+            started(watch, device, id, round, time.0)?;
+            took_part(watch, device, id, told)?;
+            rollout::started(watch, device, id, told, time)
         }
         Deed::Installed { install, again } => {
+            let id = install.deployment;
+            let is_first = watch
+                .past(device.number)
+                .installed
+                .insert((id, install.round));
+            rollout::installed(watch, device, id, is_first, time.0)?;
             hold(!again, "an-install-runs-once-per-attempt", || {
                 format!("{} runs {install:?} again", device.id)
             })
@@ -75,7 +82,11 @@ fn started(
         let own = device
             .own_spec()
             .map_or(entry.round, |own| own.round(entry));
-        own == round && entry.audience.admits(id, &device.id)
+        let admits = match device.own_spec() {
+            Some(own) => own.admits(entry, &device.id),
+            None => entry.audience.admits(id, &device.id),
+        };
+        own == round && admits
     });
     hold(listed, "a-device-starts-what-its-spec-lists", || {
         format!(

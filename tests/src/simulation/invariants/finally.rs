@@ -55,6 +55,14 @@ pub const FINALLY: &[(&str, Check)] = &[
         "an-active-deployment-reaches-every-member",
         outcomes::an_active_deployment_reaches_every_member,
     ),
+    (
+        "too-many-failures-stop-a-rollout",
+        outcomes::too_many_failures_stop,
+    ),
+    (
+        "a-rollout-behind-its-phases-reaches-everyone",
+        outcomes::a_rollout_behind_its_phases_reaches_everyone,
+    ),
     ("a-full-limit-completes", outcomes::a_full_limit_completes),
     (
         "an-end-that-has-come-ends-it",

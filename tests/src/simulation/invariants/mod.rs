@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_protocol::codec::decode_prefix;
-use hoist_protocol::id::{DeploymentId, Generation, Round};
+use hoist_protocol::id::{DeploymentId, Generation, Round, UserId};
 use hoist_protocol::spec::{DeviceSpec, GroupSpec};
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ use super::truth::{Deed, Ending};
 
 mod deeds;
 pub mod finally;
+mod rollout;
 mod rows;
 mod tally;
 
@@ -55,6 +56,19 @@ pub const ALWAYS: &[&str] = &[
     "limits-are-exact",
     "a-retry-raises-the-round",
     "a-number-is-given-once",
+    "a-gate-is-never-passed-early",
+    "a-phase-opens-with-the-approvals-it-wants",
+    "a-phase-never-shrinks",
+    "a-phase-lets-in-as-many-as-it-says",
+    "a-budget-is-never-exceeded",
+    "a-pace-is-kept",
+    "no-more-are-at-work-than-may-be",
+    "a-threshold-counts-only-reports",
+    "a-paused-deployment-starts-nobody",
+    "a-frozen-group-starts-nobody",
+    "a-window-is-kept-by-the-devices-time",
+    "a-selection-is-kept",
+    "a-fallback-goes-only-to-who-had-started",
 ];
 
 /// A broken invariant.
@@ -108,6 +122,8 @@ pub struct Past {
     /// The deployment that the device works on.
     working: Option<DeploymentId>,
     ends: BTreeMap<(DeploymentId, Round), Ending>,
+    /// Deployments and rounds in which it began to install.
+    installed: BTreeSet<(DeploymentId, Round)>,
 }
 
 impl Watch {
@@ -133,7 +149,13 @@ impl Watch {
         mirror.apply(committed, uptime_ms, &self.pasts, server)
     }
 
-    /// A device did something; `told` = no newer spec of its own is on its way to it.
+    /// A user approves the phase of a rollout that waits for it.
+    pub fn approved(&mut self, of: (DeploymentId, u32), user: UserId) {
+        Arc::make_mut(&mut self.rows).mirror.approved(of, user);
+    }
+
+    /// A device did something; `told` = no newer spec of its own is on its way to it. Time is true
+    /// Unix time and connected uptime, in ms.
     ///
     /// # Errors
     /// What is broken by it.
@@ -142,13 +164,30 @@ impl Watch {
         device: &Device,
         deed: Deed,
         told: bool,
-        unix_ms: u64,
+        time: (u64, u64),
     ) -> Result<(), Broken> {
-        deeds::check(self, device, deed, told, unix_ms)
+        deeds::check(self, device, deed, told, time)
+    }
+
+    /// A rollout that goes on although it had to stop.
+    pub fn not_stopped(&self) -> Option<String> {
+        self.rows.mirror.not_stopped()
     }
 
     fn past(&mut self, number: u16) -> &mut Past {
         Arc::make_mut(&mut self.pasts[usize::from(number) - 1])
+    }
+}
+
+impl Past {
+    /// True if it used a slot of a deployment.
+    fn has_begun(&self, id: DeploymentId) -> bool {
+        self.started.contains(&id)
+    }
+
+    /// True if it is at work on a deployment.
+    fn works_on(&self, id: DeploymentId) -> bool {
+        self.working == Some(id)
     }
 }
 
@@ -221,6 +260,29 @@ impl Rows {
             before.is_none_or(|before| generation >= before),
             "generations-never-fall",
             || format!("{line} fell from {before:?} to {generation:?}"),
+        )
+    }
+
+    /// What is paused is not listed, and a frozen group lists nothing. What was committed is known
+    /// before what is published of it.
+    ///
+    /// # Errors
+    /// That a device may start what it must not.
+    pub fn lists(&self, line: Line) -> Result<(), Broken> {
+        let nothing = BTreeSet::new();
+        let listed = self.listed.get(&line).unwrap_or(&nothing);
+        for id in listed {
+            let row = self.mirror.deployments.get(id);
+            let paused = row.is_some_and(|row| row.state == DeploymentState::Paused);
+            hold(!paused, "a-paused-deployment-starts-nobody", || {
+                format!("{line} lists {id}, which is paused")
+            })?;
+        }
+        let frozen = self.mirror.is_frozen(line);
+        hold(
+            !frozen || listed.is_empty(),
+            "a-frozen-group-starts-nobody",
+            || format!("{line} is frozen and lists {listed:?}"),
         )
     }
 

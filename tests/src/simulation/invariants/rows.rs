@@ -4,15 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hoist_orchestrator_core::model::key::GroupKey;
 use hoist_orchestrator_core::model::row::{
-    CounterRow, DeploymentRow, DeviceRow, RecordRow, RecordState,
+    CounterRow, DeploymentRow, DeviceRow, FleetFreezeRow, RecordRow, RecordState, RolloutRow,
 };
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::Write;
 use hoist_protocol::codec::{Message, decode};
-use hoist_protocol::id::{DeploymentId, Resync, Shard};
+use hoist_protocol::id::{DeploymentId, GroupId, Resync, Shard, UserId};
 use serde::Serialize;
 
 use super::super::line::{device_id, device_number};
@@ -21,9 +20,13 @@ use super::super::truth::Ending;
 use super::tally::Tally;
 use super::{Broken, Past, hold};
 
+mod course;
 mod gone;
+mod group;
 mod part;
 mod silence;
+
+pub(super) use course::Course;
 
 /// The last word of a record and when its time began, in true ms of connected uptime.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +53,18 @@ pub(super) struct Mirror {
     removed: BTreeSet<u16>,
     /// Deployments that were removed.
     gone: BTreeSet<DeploymentId>,
+    /// Rollouts.
+    pub(super) courses: BTreeMap<DeploymentId, Course>,
+    /// The users who approved each phase of a rollout, by its place from 1.
+    approvals: BTreeMap<(DeploymentId, u32), BTreeSet<UserId>>,
+    /// The labels of registered devices.
+    pub(super) labels: BTreeMap<u16, Vec<(String, String)>>,
+    /// Their groups.
+    pub(super) groups: BTreeMap<u16, GroupId>,
+    /// Groups that are frozen by themselves.
+    frozen: BTreeSet<GroupId>,
+    /// True if everything is frozen.
+    is_all_frozen: bool,
 }
 
 fn row<M: Message>(write: &Write) -> Result<Option<M>, Broken> {
@@ -75,12 +90,24 @@ impl Mirror {
     ) -> Result<(), Broken> {
         let mut touched = BTreeSet::new();
         let mut records = Vec::new();
+        let (mut rollouts, mut changes) = (Vec::new(), Vec::new());
         for write in &committed.writes {
             let (prefix, rest) = write.key.0.split_first().unwrap_or((&0, &[]));
             match prefix {
                 2 => self.group(write, server)?,
                 3 => self.device(write, rest, uptime_ms)?,
-                6 => self.deployment(deployment(rest), row(write)?, committed.now.unix_ms)?,
+                6 => {
+                    let id = deployment(rest);
+                    let old = self.deployments.get(&id).cloned();
+                    self.deployment(id, row(write)?, committed.now.unix_ms)?;
+                    let new = self.deployments.get(&id).cloned();
+                    changes.extend(new.map(|new| (id, old, new)));
+                }
+                30 => rollouts.push((deployment(rest), row::<RolloutRow>(write)?)),
+                33 => {
+                    let all = row::<FleetFreezeRow>(write)?;
+                    self.is_all_frozen = all.is_some_and(|all| all.frozen.is_some());
+                }
                 7 => {
                     records.push((write, deployment(rest), rest));
                 }
@@ -106,6 +133,12 @@ impl Mirror {
                 self.record((id, number), past, record, uptime_ms, server)?;
             }
             touched.insert(self.keep(id, number, record, uptime_ms));
+        }
+        for change in &changes {
+            self.stopped(change)?;
+        }
+        for (id, row) in rollouts {
+            self.course(id, row, uptime_ms)?;
         }
         for (id, shard) in touched {
             let counted = self.counters.get(&(id, shard)).copied().unwrap_or_default();
@@ -238,6 +271,8 @@ impl Mirror {
         match row::<DeviceRow>(write)? {
             None => {
                 self.calls.remove(&number);
+                self.labels.remove(&number);
+                self.groups.remove(&number);
                 self.sessions.remove(&number);
                 self.removed.insert(number);
             }
@@ -252,6 +287,8 @@ impl Mirror {
                         )
                     },
                 )?;
+                self.labels.insert(number, row.labels);
+                self.groups.insert(number, row.group);
                 let session = row.presence.map(|heard| heard.session.0);
                 let is_online = row.presence.is_some_and(|heard| heard.online);
                 let before = self.sessions.insert(number, session);
@@ -303,43 +340,6 @@ impl Mirror {
         self.deployments.insert(id, row);
         Ok(())
     }
-
-    /// S11: what is active beside each other shares no artifact; at most 8.
-    fn group(&self, write: &Write, server: &Server) -> Result<(), Broken> {
-        let text = write
-            .key
-            .0
-            .get(1..)
-            .and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let Some(group) = text.and_then(|text| text.parse().ok()) else {
-            return Ok(());
-        };
-        let Some(row) = server.row(&GroupKey(group)) else {
-            return Ok(());
-        };
-        let mut names = BTreeSet::new();
-        for id in &row.active {
-            let deployment = server.row(&hoist_orchestrator_core::model::key::DeploymentKey(*id));
-            let Some(deployment) = deployment else {
-                continue;
-            };
-            let active = deployment.state == DeploymentState::Active;
-            let fresh = deployment
-                .artifacts
-                .iter()
-                .all(|name| names.insert(name.clone()));
-            hold(
-                active && fresh,
-                "active-deployments-share-no-artifact",
-                || format!("{id} is listed among {:?}", row.active),
-            )?;
-        }
-        hold(
-            row.active.len() <= 8,
-            "active-deployments-share-no-artifact",
-            || format!("{} are active", row.active.len()),
-        )
-    }
 }
 
 /// True if a record changed as only a device's word changes it (bad-inputs rows 26 and 27):
@@ -360,7 +360,7 @@ fn device_of(bytes: Option<&[u8]>) -> Option<u16> {
 mod tests {
     use super::*;
     use hoist_orchestrator_core::model::key::{
-        CounterKey, DeploymentKey, DeviceKey, RecordKey, RowKey,
+        CounterKey, DeploymentKey, DeviceKey, FleetFreezeKey, RecordKey, RolloutKey, RowKey,
     };
 
     #[test]
@@ -372,6 +372,8 @@ mod tests {
         assert_eq!(DeploymentKey(id).key().0, b"\x06\0\0\x01\x02");
         assert_eq!(RecordKey(id, device).key().0, b"\x07\0\0\x01\x02d7");
         assert_eq!(CounterKey(id, Shard(9)).key().0, b"\x08\0\0\x01\x02\x09");
+        assert_eq!(RolloutKey(id).key().0, b"\x1e\0\0\x01\x02");
+        assert_eq!(FleetFreezeKey.key().0, [33]);
         assert_eq!(deployment(b"\0\0\x01\x02d7"), id);
     }
 }

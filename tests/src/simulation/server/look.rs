@@ -2,7 +2,8 @@
 
 use hoist_orchestrator_core::engine::desired;
 use hoist_orchestrator_core::engine::publish::{Broker, Subject};
-use hoist_orchestrator_core::model::key::{Prefix, RowKey};
+use hoist_orchestrator_core::model::key::{DeploymentKey, Prefix, RolloutKey, RowKey};
+use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::model::timer::{Clock, Timer, TimerKind};
 use hoist_orchestrator_core::model::txn::{Txn, Undecided};
 use hoist_protocol::id::{DeploymentId, DeviceId, Generation, GroupId};
@@ -45,6 +46,14 @@ impl Server {
         unix.into_iter().chain(uptime).min()
     }
 
+    /// True if no timer but those of rollouts will come.
+    pub fn only_looks(&self) -> bool {
+        let looks =
+            |timer: &Timer| matches!(timer.kind, TimerKind::Rollout(_) | TimerKind::Forget(..));
+        let mut timers = self.timers(Clock::Unix).chain(self.timers(Clock::Uptime));
+        timers.all(|timer| looks(&timer))
+    }
+
     /// True if reconcile has nothing to do and saw everything it published.
     pub fn is_quiet(&self) -> bool {
         self.engine.difference().is_quiet(|_| true) && self.engine.difference().has_told_all()
@@ -83,6 +92,24 @@ impl Server {
         keys.filter_map(|(key, _)| {
             let bytes = key.0.get(1..)?.try_into().ok()?;
             Some(DeploymentId(u32::from_be_bytes(bytes)))
+        })
+    }
+
+    /// Deployments that wait for people: those that are paused, and the phases, from 1, that
+    /// nobody has approved yet.
+    pub fn waits_for_people(&self) -> impl Iterator<Item = (DeploymentId, Option<u32>)> {
+        self.deployments().filter_map(move |id| {
+            let row = self.row(&DeploymentKey(id))?;
+            let course = self.row(&RolloutKey(id));
+            let waits = course.filter(|course| {
+                let wants = course.current().is_some_and(|phase| phase.approvals > 0);
+                wants && !course.is_open
+            });
+            match row.state {
+                DeploymentState::Paused => Some((id, None)),
+                DeploymentState::Active => Some((id, Some(waits?.phase + 1))),
+                _ => None,
+            }
         })
     }
 

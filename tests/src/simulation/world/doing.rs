@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use hoist_orchestrator_core::model::key::{DeviceKey, RevokedKey};
+use hoist_orchestrator_core::api::command::Command;
+use hoist_orchestrator_core::engine::input::Input;
+use hoist_orchestrator_core::model::key::{DeviceKey, RevokedKey, RolloutKey};
 use hoist_orchestrator_core::reply::Answer;
 use hoist_protocol::codec::encode;
-use hoist_protocol::id::{Attempt, DeviceId, Round, Seq};
+use hoist_protocol::id::{Attempt, DeploymentId, DeviceId, Round, Seq};
 use hoist_protocol::status::{DeviceStatus, FinalResult, Outcome, Success};
 
 use super::super::broker::Payload;
@@ -157,6 +159,7 @@ impl World {
             Ok(input) => input,
             Err(error) => panic!("{text}: {error}"),
         };
+        self.approves(&input);
         self.serving(|server, around| server.obey(around, input, fate));
         self.say(|| format!("hoist {text}{}", words(fate)));
         if fate == Fate::Repeats {
@@ -178,6 +181,22 @@ impl World {
                     answers.push((number, answer));
                 }
             }
+        }
+    }
+
+    /// Notes the user who approves the phase that waits.
+    fn approves(&mut self, input: &Input) {
+        let Input::Command(given) = input else { return };
+        let Ok(Command::Approve(approve)) = &given.command else {
+            return;
+        };
+        let id = DeploymentId(approve.deployment);
+        let Some(course) = self.server.row(&RolloutKey(id)) else {
+            return;
+        };
+        let phase = course.phase + 1;
+        if !course.is_open && approve.phase.is_none_or(|wanted| wanted == phase) {
+            self.told.approved.push(((id, phase), given.user.clone()));
         }
     }
 

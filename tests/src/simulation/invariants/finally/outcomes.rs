@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hoist_orchestrator_core::model::key::{DeploymentKey, ForgottenKey, RecordKey};
+use hoist_orchestrator_core::model::key::{DeploymentKey, ForgottenKey, RecordKey, RolloutKey};
 use hoist_orchestrator_core::model::row::{EndReason, RecordRow, RecordState};
 use hoist_orchestrator_core::model::state::CompleteWhen;
 use hoist_orchestrator_core::model::state::DeploymentState;
 use hoist_orchestrator_core::rules::rollout::membership::may_have_obeyed;
-use hoist_protocol::admission::Audience;
 use hoist_protocol::id::DeploymentId;
 
 use super::{deployments, devices, records};
@@ -73,15 +72,15 @@ pub(super) fn an_active_deployment_reaches_every_member(world: &World) -> Result
         if row.state != DeploymentState::Active {
             continue;
         }
-        let audience = Audience::Below(row.line);
         for (device, member) in devices(world).filter(|(_, member)| member.group == row.group) {
             let Some(number) = world.number_of(&device) else {
                 continue;
             };
             let held = member.held || member.holds.contains(&id);
-            let waits = held || !audience.admits(id, &device);
             let own = member.rounds.iter().find(|(other, _)| *other == id);
             let wanted = own.map_or(row.round, |(_, round)| row.round.max(*round));
+            let permitted = member.is_permitted(id, wanted);
+            let waits = held || !(row.admits(id, &device) || permitted);
             let last = world.device(number).truth.last_end(id);
             let reached =
                 last.is_some_and(|(round, ending)| ending == Ending::Successful || round >= wanted);
@@ -90,6 +89,26 @@ pub(super) fn an_active_deployment_reaches_every_member(world: &World) -> Result
                     "{device} never got {id}, only {last:?} of {wanted:?}"
                 ));
             }
+        }
+    }
+    Ok(())
+}
+
+/// S16: where too many devices said that they failed, nobody else starts.
+pub(super) fn too_many_failures_stop(world: &World) -> Result<(), String> {
+    world.watch.not_stopped().map_or(Ok(()), Err)
+}
+
+/// S16: a rollout that holds nobody back lets everybody start in the end.
+pub(super) fn a_rollout_behind_its_phases_reaches_everyone(world: &World) -> Result<(), String> {
+    for (id, row) in deployments(world) {
+        let Some(course) = world.server.row(&RolloutKey(id)) else {
+            continue;
+        };
+        let holds_back = course.current().is_some() || course.choice(0).is_some();
+        let active = row.state == DeploymentState::Active && row.limit.is_none();
+        if active && !holds_back && row.line != u32::MAX {
+            return Err(format!("{id} has its line at {}, {course:?}", row.line));
         }
     }
     Ok(())
@@ -120,7 +139,8 @@ pub(super) fn a_full_limit_completes(world: &World) -> Result<(), String> {
                 "{id} ended at its limit of {limit}, {count} started"
             ));
         }
-        let given = row.line == u32::MAX || row.slots == limit;
+        // A rollout gives them by and by.
+        let given = row.line == u32::MAX || row.slots == limit || row.allowed.is_some();
         if row.state == DeploymentState::Active && !(given && row.seek_due_ms.is_none()) {
             return Err(format!("{} of {limit} slots of {id} are given", row.slots));
         }

@@ -82,10 +82,15 @@ pub(super) fn specs_list_what_is_active(world: &World) -> Result<(), String> {
         };
         let listed = spec::<GroupSpec>(world, line)?.entries;
         let listed: BTreeSet<_> = listed.into_iter().map(|entry| entry.deployment).collect();
-        let active = deployments(world)
-            .filter(|(_, row)| row.group == group && row.state == DeploymentState::Active);
-        let active: BTreeSet<_> = active.map(|(id, _)| id).collect();
+        let of_group = |wanted: fn(DeploymentState) -> bool| -> BTreeSet<_> {
+            let rows = deployments(world).filter(|(_, row)| row.group == group);
+            let rows = rows.filter(|(_, row)| wanted(row.state));
+            rows.map(|(id, _)| id).collect()
+        };
+        let active = of_group(|state| state == DeploymentState::Active);
         same(line, &listed, &active)?;
+        // What is paused goes on in its place.
+        let active = of_group(DeploymentState::is_active);
         let row = world.server.row(&GroupKey(group));
         let row = row.ok_or_else(|| format!("no row for {line}"))?;
         same(line, &row.active.iter().copied().collect(), &active)?;

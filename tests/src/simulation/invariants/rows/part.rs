@@ -1,6 +1,6 @@
 //! A mirror in parts, and put together from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hoist_protocol::id::{DeploymentId, SessionCounter, Shard};
 
@@ -14,6 +14,9 @@ impl Mirror {
         canon.put(&self.deployments);
         canon.put((&self.records, &self.counters, &self.tallies));
         canon.put((&self.removed, &self.gone));
+        canon.put((&self.courses, &self.approvals));
+        canon.put((&self.labels, &self.groups));
+        canon.put((&self.frozen, self.is_all_frozen));
         for call in self.calls.values() {
             canon.put(call);
         }
@@ -28,6 +31,10 @@ impl Mirror {
             return Self {
                 deployments: self.deployments.clone(),
                 gone: self.gone.clone(),
+                courses: self.courses.clone(),
+                approvals: self.approvals.clone(),
+                frozen: self.frozen.clone(),
+                is_all_frozen: self.is_all_frozen,
                 ..Self::default()
             };
         };
@@ -40,7 +47,6 @@ impl Mirror {
         let records = records.filter(|((_, of), _)| *of == device);
         let only = |of: &u16| *of == device;
         Self {
-            deployments: BTreeMap::new(),
             records: records.map(|(key, known)| (*key, known.clone())).collect(),
             counters: of_shard(&self.counters),
             tallies: of_shard(&self.tallies),
@@ -51,7 +57,13 @@ impl Mirror {
                 .map(|(of, session)| (*of, *session))
                 .collect(),
             removed: self.removed.iter().copied().filter(only).collect(),
-            gone: BTreeSet::new(),
+            labels: (self.labels.iter().filter(|(of, _)| only(of)))
+                .map(|(of, labels)| (*of, labels.clone()))
+                .collect(),
+            groups: (self.groups.iter().filter(|(of, _)| only(of)))
+                .map(|(of, group)| (*of, group.clone()))
+                .collect(),
+            ..Self::default()
         }
     }
 
@@ -69,5 +81,19 @@ impl Mirror {
         self.sessions.extend(&other.sessions);
         self.removed.extend(&other.removed);
         self.gone.extend(&other.gone);
+        let courses = other.courses.iter();
+        self.courses
+            .extend(courses.map(|(id, course)| (*id, course.clone())));
+        let approvals = other.approvals.iter();
+        self.approvals
+            .extend(approvals.map(|(of, users)| (*of, users.clone())));
+        let labels = other.labels.iter();
+        self.labels
+            .extend(labels.map(|(of, labels)| (*of, labels.clone())));
+        let groups = other.groups.iter();
+        self.groups
+            .extend(groups.map(|(of, group)| (*of, group.clone())));
+        self.frozen.extend(other.frozen.iter().cloned());
+        self.is_all_frozen |= other.is_all_frozen;
     }
 }
