@@ -98,7 +98,12 @@ fn spread(rng: &mut Rng, devices: u16, releases: &[String], text: String) -> Str
         3 => text += " --urgent",
         _ => {}
     }
-    format!("{text} --rollout {}", Value::Object(rollout(rng, releases)))
+    let rollout = Value::Object(rollout(rng, releases));
+    if rollout["windows"]["downloadAhead"] == json!(true) {
+        // Devices that fetched are asked once each timeout until their window opens.
+        text = text.replace("--timeout 1m ", "--timeout 1d ");
+    }
+    format!("{text} --rollout {rollout}")
 }
 
 fn selector(rng: &mut Rng) -> String {

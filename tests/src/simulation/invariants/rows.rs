@@ -360,7 +360,8 @@ fn device_of(bytes: Option<&[u8]>) -> Option<u16> {
 mod tests {
     use super::*;
     use hoist_orchestrator_core::model::key::{
-        CounterKey, DeploymentKey, DeviceKey, FleetFreezeKey, RecordKey, RolloutKey, RowKey,
+        CounterKey, DeploymentKey, DeviceKey, FleetFreezeKey, GroupKey, RecordKey, RolloutKey,
+        RowKey,
     };
 
     #[test]
