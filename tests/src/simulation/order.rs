@@ -251,6 +251,17 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             held: words.take("lift").is_none(),
             dry_run: false,
         }),
+        _ => course(text, &mut words)?,
+    };
+    match words.flags.first() {
+        Some((flag, _)) => Err(format!("--{flag} means nothing here")),
+        None => Ok((command, release)),
+    }
+}
+
+/// What operators do with a deployment that goes on.
+fn course(text: &str, words: &mut Words<'_>) -> Result<Command, String> {
+    Ok(match words.plain.as_slice() {
         ["retry", id, devices @ ..] => Command::Retry(Retry {
             deployment: number(id)?,
             devices: (!devices.is_empty())
@@ -277,11 +288,7 @@ fn parse(text: &str, catalog: &Catalog, now_ms: u64) -> Result<Parsed, String> {
             dry_run: words.take("dry-run").is_some(),
         }),
         _ => return Err(format!("no command is called {text:?}")),
-    };
-    match words.flags.first() {
-        Some((flag, _)) => Err(format!("--{flag} means nothing here")),
-        None => Ok((command, release)),
-    }
+    })
 }
 
 fn deploy(name: &str, words: &mut Words<'_>, now_ms: u64) -> Result<Command, String> {
