@@ -292,3 +292,27 @@ fn a_deployment_to_some_is_settled_once_these_have_ended() {
     assert!(view.settled, "{view:?}");
     assert_eq!((view.counts.successful, view.counts.pending), (2, 7));
 }
+
+#[test]
+fn who_is_back_with_a_permit_waits_where_another_of_its_site_is_at_work() {
+    let (mut world, names) = sites(3);
+    let id = world.deploy_as(budget(1));
+    world.go_on();
+    let first = admitted(&world, &names);
+    assert_eq!(first.len(), 1);
+    world.create_group("us");
+    world.move_to(&first[0], "us");
+    world.pass(60_000);
+    world.go_on();
+    let second = admitted(&world, &names);
+    assert_eq!(second.len(), 1, "the place is free again");
+    world.say(&second[0], working(1, id, Step::Installing));
+    world.move_to(&first[0], "eu");
+    world.pass(60_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names), second);
+    world.say(&second[0], done(2, id));
+    world.pass(60_000);
+    world.go_on();
+    assert_eq!(admitted(&world, &names).len(), 2);
+}

@@ -4,8 +4,8 @@ use hoist_protocol::id::{DeploymentId, DeviceId, Round};
 
 use super::permit::permit;
 use super::{hold, hold_in, seek};
-use crate::model::key::{DeploymentKey, RecordKey, RowKey, SlotKey};
-use crate::model::row::{DeviceRow, RecordRow, RecordState, SlotRow};
+use crate::model::key::{DeploymentKey, RecordKey, RolloutKey, RowKey, SlotKey};
+use crate::model::row::{DeploymentRow, DeviceRow, RecordRow, RecordState, SlotRow};
 use crate::model::txn::Undecided;
 use crate::rules::ctx::Ctx;
 use crate::rules::group;
@@ -59,9 +59,8 @@ pub(crate) fn admit_joiner(
     if !deployment.admits(id, device) {
         // Who took a permit along has it again.
         if deployment.allowed.is_some() && ctx.txn.read(&kept)?.is_some() {
-            let active = group::require(ctx.txn, &deployment.group)?.active;
             ctx.txn.delete(&kept);
-            permit(row, (id, deployment.round), &active);
+            return permit_again(ctx, (id, &mut deployment), row);
         }
         return Ok(());
     }
@@ -80,6 +79,24 @@ pub(crate) fn admit_joiner(
             }
         }
     }
+    Ok(())
+}
+
+/// A device is back with its permit. Where sites have a budget, its place may be another's by now,
+/// so that it waits like the others (S16).
+fn permit_again(
+    ctx: &mut Ctx,
+    (id, deployment): (DeploymentId, &mut DeploymentRow),
+    row: &mut DeviceRow,
+) -> Result<(), Undecided> {
+    let state = ctx.txn.read(&RolloutKey(id))?;
+    if state.is_some_and(|state| state.rollout.budget.is_some()) {
+        deployment.slots = deployment.slots.saturating_sub(1);
+        ctx.txn.put(&DeploymentKey(id), deployment);
+        return look::soon(ctx, id, deployment);
+    }
+    let active = group::require(ctx.txn, &deployment.group)?.active;
+    permit(row, (id, deployment.round), &active);
     Ok(())
 }
 
